@@ -1,0 +1,26 @@
+"""The names of `calculus.radiance`, differentiated by JAX instead of by hand.
+
+Each is the very same forward without its hand-written rule, so the two can be exchanged for one
+another: as the oracle of the tests, and as `derivatives = "auto"` of the application.
+"""
+
+from calculus import radiance
+
+accumulate = radiance.accumulate.fun
+affine = radiance.affine.fun
+bounded_exp = radiance.bounded_exp.fun
+coarse_and_fine = radiance.coarse_and_fine.fun
+encode = radiance.encode.fun
+huber = radiance.huber.fun
+interpolate = radiance.interpolate.fun
+mlp = radiance.mlp.fun
+optical_depth = radiance.optical_depth.fun
+points = radiance.points.fun
+psnr = radiance.psnr.fun
+rays = radiance.rays.fun
+relu = radiance.relu.fun
+sigmoid = radiance.sigmoid.fun
+softplus = radiance.softplus.fun
+squared_error = radiance.squared_error.fun
+volume_render = radiance.volume_render.fun
+weights = radiance.weights.fun

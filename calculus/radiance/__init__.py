@@ -1,0 +1,45 @@
+"""One ray, in the order in which it is computed, every step with its derivative by hand.
+
+    camera       pixel, lens and pose -> ray, and points along it
+    sampling     where to cut the ray (no derivative, says why)
+    encoding     coordinates -> sines and cosines
+    grid         coordinates -> interpolated features
+    dense        features -> raw output of a network
+    activation   raw output -> density, colour
+    compositing  density, interval lengths -> weights
+    pixel        weights, colours, background -> colour, opacity, depth
+    rendering    the last two as one rule
+    integral     what the sum of `rendering` approximates
+    photometric  pixels, photograph -> loss
+"""
+
+from calculus.radiance.activation import bounded_exp, relu, sigmoid, softplus
+from calculus.radiance.camera import points, rays
+from calculus.radiance.compositing import optical_depth, weights
+from calculus.radiance.dense import affine, mlp
+from calculus.radiance.encoding import encode
+from calculus.radiance.grid import interpolate
+from calculus.radiance.photometric import coarse_and_fine, huber, psnr, squared_error
+from calculus.radiance.pixel import accumulate
+from calculus.radiance.rendering import volume_render
+
+__all__ = [
+    "accumulate",
+    "affine",
+    "bounded_exp",
+    "coarse_and_fine",
+    "encode",
+    "huber",
+    "interpolate",
+    "mlp",
+    "optical_depth",
+    "points",
+    "psnr",
+    "rays",
+    "relu",
+    "sigmoid",
+    "softplus",
+    "squared_error",
+    "volume_render",
+    "weights",
+]

@@ -1,0 +1,147 @@
+"""The laws that every derivative by hand obeys, as functions: the suite and the mutants run them.
+
+A law takes a `Rule` and a seed and raises AssertionError where the rule breaks it. All but the
+last run in float64; the suite turns on strict dtype and rank promotion around each.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.test_util import check_grads
+
+from calculus.ledger import Rule
+
+
+def pullback_is_jax(rule: Rule, seed: int) -> None:
+    """1. The pullback by hand is the pullback by JAX, for a random cotangent."""
+    arguments = rule.example(jax.random.key(seed))
+    value, by_hand = jax.vjp(rule.by_hand, *arguments)
+    value_by_jax, by_jax = jax.vjp(rule.by_jax, *arguments)
+    _same(value, value_by_jax, 1e-12)
+    bar = _random_like(value, seed)
+    _same(by_hand(bar), by_jax(bar), 1e-10)
+
+
+def jacobian_is_jax(rule: Rule, seed: int) -> None:
+    """2. The Jacobian by hand is the Jacobian by JAX, in shape and in every entry."""
+    arguments = rule.example(jax.random.key(seed))
+    every = tuple(range(len(arguments))) if len(arguments) > 1 else 0
+    _same(rule.jacobian(*arguments), jax.jacrev(rule.by_jax, argnums=every)(*arguments), 1e-10)
+
+
+def agrees_with_finite_differences(rule: Rule, seed: int) -> None:
+    """3. First and second derivatives agree with central differences."""
+    arguments = rule.example(jax.random.key(seed))
+    check_grads(rule.by_hand, arguments, order=2, modes=["rev"], atol=1e-4, rtol=1e-4)
+
+
+def is_another_program(rule: Rule, seed: int) -> None:
+    """4. By hand and by JAX are two programs, so that comparing them means something."""
+    arguments = rule.example(jax.random.key(seed))
+
+    def program(f):
+        def value_and_pullback(*arguments):
+            value, pull = jax.vjp(f, *arguments)
+            return value, pull(jax.tree.map(jnp.ones_like, value))
+
+        return str(jax.make_jaxpr(value_and_pullback)(*arguments))
+
+    assert program(rule.by_hand) != program(rule.by_jax)
+    assert "custom_vjp_call" in str(jax.make_jaxpr(rule.by_hand)(*arguments))
+    assert "custom_vjp_call" not in str(jax.make_jaxpr(rule.by_jax)(*arguments))
+
+
+def batch_is_its_rays(rule: Rule, seed: int) -> None:
+    """5. A batch is its rays: values and cotangents, by batch axis, by vmap and one by one."""
+    keys = jax.random.split(jax.random.key(seed), 3)
+    rows = [rule.example(key) for key in keys]
+    for row in rows:  # what a batch shares is the same for each ray
+        assert len(row) == len(rows[0])
+    rows = [
+        tuple(rows[0][k] if k in rule.shared else row[k] for k in range(len(row))) for row in rows
+    ]
+    batch = tuple(
+        rows[0][k] if k in rule.shared else jax.tree.map(lambda *v: jnp.stack(v), *(r[k] for r in rows))
+        for k in range(len(rows[0]))
+    )
+    axes = tuple(None if k in rule.shared else 0 for k in range(len(batch)))
+    values = [rule.by_hand(*row) for row in rows]
+    stacked = jax.tree.map(lambda *v: jnp.stack(v), *values)
+    _same(jax.vmap(rule.by_hand, in_axes=axes)(*batch), stacked, 1e-12)
+    bar = _random_like(stacked, seed)
+    bars = [jax.tree.map(lambda b, i=i: b[i], bar) for i in range(len(rows))]
+    pulled = [jax.vjp(rule.by_hand, *row)[1](b) for row, b in zip(rows, bars, strict=True)]
+    expected = tuple(
+        jax.tree.map(
+            (lambda *v: sum(v)) if k in rule.shared else (lambda *v: jnp.stack(v)),
+            *(p[k] for p in pulled),
+        )
+        for k in range(len(batch))
+    )
+    _, pull = jax.vjp(jax.vmap(rule.by_hand, in_axes=axes), *batch)
+    _same(pull(bar), expected, 1e-12)
+    value, pull = jax.vjp(rule.by_hand, *batch)
+    if rule.reduces:  # one number for the whole batch: the sum of its rays'
+        _same(value, sum(values), 1e-12)
+        ones = [jax.vjp(rule.by_hand, *row)[1](jnp.ones(())) for row in rows]
+        expected = tuple(jnp.stack([p[k] for p in ones]) for k in range(len(batch)))
+        _same(pull(jnp.ones(())), expected, 1e-12)
+    else:
+        _same(value, stacked, 1e-12)
+        _same(pull(bar), expected, 1e-12)
+
+
+def float32_survives_the_limits(rule: Rule, seed: int) -> None:
+    """6. In float32, value and pullback stay finite and close to float64 where it is hard."""
+    cases = rule.limits or {"example": rule.example(jax.random.key(seed))}
+    for name, arguments in cases.items():
+        _close_in_float32(rule, name, arguments, seed)
+
+
+LAWS: tuple[Callable[[Rule, int], None], ...] = (
+    pullback_is_jax,
+    jacobian_is_jax,
+    agrees_with_finite_differences,
+    is_another_program,
+    batch_is_its_rays,
+    float32_survives_the_limits,
+)
+
+
+def _close_in_float32(rule, name, arguments, seed):
+    wide = jax.tree.map(lambda v: jnp.asarray(v, jnp.float64), arguments, is_leaf=_is_number_list)
+    # the same numbers on both sides: what float32 can't hold is no fault of the rule
+    narrow = jax.tree.map(lambda v: v.astype(jnp.float32), wide)
+    wide = jax.tree.map(lambda v: v.astype(jnp.float64), narrow)
+    value32, pull32 = jax.vjp(rule.by_hand, *narrow)
+    value64, pull64 = jax.vjp(rule.by_hand, *wide)
+    bar64 = jax.tree.map(
+        lambda v: v.astype(jnp.float32).astype(jnp.float64), _random_like(value64, seed)
+    )
+    bar32 = jax.tree.map(lambda v: v.astype(jnp.float32), bar64)
+    pulled = pull32(bar32), pull64(bar64)
+    for got, want in ((value32, value64), pulled):
+        for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
+            assert a.dtype == jnp.float32, f"{rule.name}, {name}: {a.dtype} out of float32"
+            assert jnp.all(jnp.isfinite(a)), f"{rule.name}, {name}: not finite: {a}"
+            np.testing.assert_allclose(a, b, rtol=2e-5, atol=1e-30, err_msg=f"{rule.name}, {name}")
+
+
+def _is_number_list(value):
+    return isinstance(value, (float, list))
+
+
+def _random_like(tree, seed):
+    leaves, structure = jax.tree.flatten(tree)
+    keys = jax.random.split(jax.random.key(seed + 1000), len(leaves))
+    drawn = [jax.random.normal(k, v.shape, v.dtype) for k, v in zip(keys, leaves, strict=True)]
+    return jax.tree.unflatten(structure, drawn)
+
+
+def _same(got, want, tolerance):
+    assert jax.tree.structure(got) == jax.tree.structure(want)
+    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
+        assert jnp.shape(a) == jnp.shape(b)
+        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)

@@ -1,0 +1,70 @@
+"""Every rule of the ledger, held to every law."""
+
+import importlib
+import inspect
+import pkgutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from calculus import by_jax, radiance
+from calculus.ledger import LEDGER
+from tests import oracles
+from tests.calculus.laws import LAWS
+
+pytestmark = pytest.mark.usefixtures("strict_float64")
+RULES = pytest.mark.parametrize("rule", LEDGER, ids=lambda rule: rule.name)
+SEEDS = pytest.mark.parametrize("seed", [0, 1, 2])
+
+
+@RULES
+@SEEDS
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
+def test_law(rule, law, seed):
+    law(rule, seed)
+
+
+@RULES
+@SEEDS
+def test_value_is_the_formula_written_as_a_loop(rule, seed):
+    arguments = rule.example(jax.random.key(seed))
+    wanted = getattr(oracles, rule.name)(*jax.tree.map(np.asarray, arguments), **rule.static)
+    got = rule.by_hand(*arguments)
+    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(wanted), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-13)
+
+
+def test_ledger_lists_every_rule_there_is():
+    found = set()
+    for module in pkgutil.iter_modules(radiance.__path__):
+        page = importlib.import_module(f"calculus.radiance.{module.name}")
+        found |= {
+            (page.__name__, name)
+            for name, value in vars(page).items()
+            if isinstance(value, jax.custom_vjp) and value.__module__ == page.__name__
+        }
+    assert found == {(rule.page.__name__, rule.name) for rule in LEDGER}
+    public = {name for name, value in vars(by_jax).items() if inspect.isfunction(value)}
+    assert public == {rule.name for rule in LEDGER} == set(radiance.__all__)
+
+
+@RULES
+def test_page_has_the_form(rule):
+    headings = ["Symbols", "Value", "Jacobian", "Cotangent"]
+    places = [rule.page.__doc__.find(f"\n{heading} ") for heading in headings]
+    assert -1 not in places and places == sorted(places), f"{rule.page.__name__}: {headings}"
+    source = inspect.getsource(rule.page)
+    order = [f"def {rule.name}(", f"def {rule.name}_fwd(", f"def {rule.name}_bwd("]
+    order += [f"{rule.name}.defvjp(", f"def {rule.name}_jacobian("]
+    at = [source.find(line) for line in order]
+    assert -1 not in at and at == sorted(at)
+
+
+def test_forward_mode_passes_by_jax_and_not_by_hand():
+    tau = jnp.linspace(0.1, 0.9, 4)
+    with pytest.raises(TypeError, match="forward-mode"):
+        jax.jvp(radiance.weights, (tau,), (tau,))
+    (w, _), (w_dot, _) = jax.jvp(by_jax.weights, (tau,), (tau,))
+    assert w.shape == w_dot.shape == (4,)
