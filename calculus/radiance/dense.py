@@ -112,7 +112,9 @@ def mlp_bwd(skip, residuals, y_bar):
 mlp.defvjp(mlp_fwd, mlp_bwd)
 
 
-def mlp_jacobian(layers: Layers, x: Float[Array, " n"], skip: int = 0) -> tuple[Layers, Array]:
+def mlp_jacobian(
+    layers: Layers, x: Float[Array, " n"], skip: int = 0
+) -> tuple[tuple[tuple[Float[Array, "m _ _"], Float[Array, "m _"]], ...], Float[Array, "m n"]]:
     """dy/dlayers and dy/dx of one sample, as (5)-(7) read."""
     given, y = _forward(layers, x[None, :], skip)
     B = jnp.eye(y.size)  # (5): [n_l, outputs]

@@ -72,7 +72,7 @@ def integrate(
     """
     x, share, antiderivative = _gauss_legendre(nodes)
     length = (t_far - t_near) / panels
-    starts = t_near + length * jnp.arange(panels)
+    starts = t_near + length * jnp.arange(panels, dtype=share.dtype)
     t = (starts[:, None] + length * x[None, :]).reshape(-1)
     sigma, c = density(t), colour(t)
 

@@ -47,9 +47,9 @@ def box_interval(
 def stratified(
     t_near: Float[Array, "*batch"],
     t_far: Float[Array, "*batch"],
-    jitter: Float[Array, "*batch N-1"],
-) -> Float[Array, "*batch N+1"]:
-    """The edges (2) of N even intervals, inner edges moved by `jitter` in [-1/2, 1/2] intervals.
+    jitter: Float[Array, "*batch J"],
+) -> Float[Array, "*batch J+2"]:
+    """The edges (2) of J + 1 even intervals, inner edges moved by `jitter` in [-1/2, 1/2] intervals.
 
     Jitter of zero gives the even cut that rendering uses; random jitter lets training see the
     field at every distance.
@@ -65,7 +65,7 @@ def stratified(
 
 
 def by_importance(
-    edges: Float[Array, "*batch N+1"],
+    edges: Float[Array, "*batch E"],
     mass: Float[Array, "*batch N"],
     u: Float[Array, "*batch K"],
 ) -> Float[Array, "*batch K"]:
@@ -93,16 +93,16 @@ def by_importance(
 
 
 def refine(
-    edges: Float[Array, "*batch N+1"], added: Float[Array, "*batch K"]
-) -> Float[Array, "*batch N+K+1"]:
-    """The edges of N + K intervals: those that were there and the added ones, in order."""
+    edges: Float[Array, "*batch E"], added: Float[Array, "*batch K"]
+) -> Float[Array, "*batch E+K"]:
+    """The edges of E - 1 + K intervals: those that were there and the added ones, in order."""
     merged = jnp.sort(jnp.concatenate([edges, added], axis=-1), axis=-1)
     return jax.lax.stop_gradient(merged)
 
 
 def middles_and_lengths(
-    edges: Float[Array, "*batch N+1"],
-) -> tuple[Float[Array, "*batch N"], Float[Array, "*batch N"]]:
+    edges: Float[Array, "*batch E"],
+) -> tuple[Float[Array, "*batch E-1"], Float[Array, "*batch E-1"]]:
     """The middle of each interval, where the field is asked, and its length; scene units.
 
     The middle makes the sum of order two in the length; either end would make it of order one.

@@ -34,7 +34,11 @@ def jacobian_is_jax(rule: Rule, seed: int) -> None:
 def agrees_with_finite_differences(rule: Rule, seed: int) -> None:
     """3. First and second derivatives agree with central differences."""
     arguments = rule.example(jax.random.key(seed))
-    check_grads(rule.by_hand, arguments, order=2, modes=["rev"], atol=1e-4, rtol=1e-4)
+
+    def f(*arguments):  # check_grads perturbs in numpy
+        return rule.by_hand(*jax.tree.map(jnp.asarray, arguments))
+
+    check_grads(f, arguments, order=2, modes=["rev"], atol=1e-4, rtol=1e-4)
 
 
 def is_another_program(rule: Rule, seed: int) -> None:
@@ -94,10 +98,14 @@ def batch_is_its_rays(rule: Rule, seed: int) -> None:
 
 
 def float32_survives_the_limits(rule: Rule, seed: int) -> None:
-    """6. In float32, value and pullback stay finite and close to float64 where it is hard."""
-    cases = rule.limits or {"example": rule.example(jax.random.key(seed))}
-    for name, arguments in cases.items():
-        _close_in_float32(rule, name, arguments, seed)
+    """6. In float32, value and pullback stay finite and close to float64.
+
+    At the limits that the rule names, entry by entry; at its example, where a sum may cancel by
+    chance, relative to the largest entry.
+    """
+    _close_in_float32(rule, "example", rule.example(jax.random.key(seed)), seed, 2e-6)
+    for name, arguments in rule.limits.items():
+        _close_in_float32(rule, name, arguments, seed, 0.0)
 
 
 LAWS: tuple[Callable[[Rule, int], None], ...] = (
@@ -110,7 +118,7 @@ LAWS: tuple[Callable[[Rule, int], None], ...] = (
 )
 
 
-def _close_in_float32(rule, name, arguments, seed):
+def _close_in_float32(rule, name, arguments, seed, of_largest):
     wide = jax.tree.map(lambda v: jnp.asarray(v, jnp.float64), arguments, is_leaf=_is_number_list)
     # the same numbers on both sides: what float32 can't hold is no fault of the rule
     narrow = jax.tree.map(lambda v: v.astype(jnp.float32), wide)
@@ -126,7 +134,8 @@ def _close_in_float32(rule, name, arguments, seed):
         for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
             assert a.dtype == jnp.float32, f"{rule.name}, {name}: {a.dtype} out of float32"
             assert jnp.all(jnp.isfinite(a)), f"{rule.name}, {name}: not finite: {a}"
-            np.testing.assert_allclose(a, b, rtol=2e-5, atol=1e-30, err_msg=f"{rule.name}, {name}")
+            atol = 1e-30 + of_largest * float(jnp.max(jnp.abs(b)))
+            np.testing.assert_allclose(a, b, rtol=2e-5, atol=atol, err_msg=f"{rule.name}, {name}")
 
 
 def _is_number_list(value):
