@@ -1,0 +1,30 @@
+"""load(path): a scene from a folder, whatever its format."""
+
+from pathlib import Path
+
+from data import blender
+from data.errors import InputError
+from data.scene import Scene
+
+
+def load(path: Path, downscale: int = 1, bound: float = 1.5) -> Scene:
+    """The scene in folder `path`.
+
+    `downscale` divides the pictures' width and height. `bound` is the half side, in the files'
+    own units, of the cube around the origin that holds what matters; it becomes [-1, 1]^3.
+    Raises InputError with one line where the folder is no scene or a file in it is broken.
+    """
+    if not path.exists():
+        raise InputError(f"{path}: no such folder; --scene names the folder of a scene")
+    if not path.is_dir():
+        raise InputError(f"{path}: is a file; --scene names the folder that holds the scene")
+    if downscale < 1:
+        raise InputError(f"downscale {downscale}: give a whole number of at least 1")
+    if not bound > 0:
+        raise InputError(f"bound {bound}: give a length above 0, in the files' own units")
+    if blender.recognises(path):
+        return blender.load(path, downscale, bound)
+    raise InputError(
+        f"{path}: not a scene in a known format; "
+        "a Blender scene has transforms_train.json beside its pictures"
+    )
