@@ -1,0 +1,92 @@
+"""A run on disk: `config.toml`, `metrics.jsonl`, `checkpoints/`, `eval/`; and how to go on."""
+
+import logging
+from pathlib import Path
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+
+from data.errors import InputError
+from nerf.config import Config, read, write
+from nerf.train import TrainState
+
+KEPT = 2
+"""Checkpoints on disk: the last, and the one before in case the last was cut short."""
+
+
+class Checkpoints:
+    """The checkpoints of one run."""
+
+    def __init__(self, run: Path):
+        logging.getLogger("absl").setLevel(logging.ERROR)  # orbax narrates every save
+        self._run = run
+        self._manager = ocp.CheckpointManager(
+            (run / "checkpoints").resolve(),
+            options=ocp.CheckpointManagerOptions(max_to_keep=KEPT, create=True),
+        )
+
+    @property
+    def latest(self) -> int | None:
+        """The step of the newest checkpoint."""
+        return self._manager.latest_step()
+
+    def save(self, state: TrainState, seconds: float) -> None:
+        """Copies the state at once, writes it in the background."""
+        arrays = jax.device_get(_named(state)) | {"seconds": np.float64(seconds)}
+        self._manager.save(int(state.step), args=ocp.args.StandardSave(arrays), force=True)
+
+    def restore(self, like: TrainState) -> tuple[TrainState, float]:
+        """The newest state, in the form of `like`, and the seconds of training behind it."""
+        step = self.latest
+        if step is None:
+            raise InputError(f"{self._run}: has no checkpoint yet; train it again from the start")
+        names = _named(like)
+        target = {k: jax.ShapeDtypeStruct(np.shape(v), v.dtype) for k, v in names.items()}
+        target["seconds"] = jax.ShapeDtypeStruct((), np.float64)
+        try:
+            with jax.enable_x64(True):  # for the seconds: they are float64
+                found = self._manager.restore(step, args=ocp.args.StandardRestore(target))
+        except (ValueError, KeyError, OSError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise InputError(
+                f"{self._run}, checkpoint {step}: does not fit the run's config, or is broken: {reason}"
+            ) from error
+        leaves = [jax.numpy.asarray(found[name]) for name in names]
+        return jax.tree.unflatten(jax.tree.structure(like), leaves), float(found["seconds"])
+
+    def close(self) -> None:
+        """Waits until everything is on disk."""
+        self._manager.wait_until_finished()
+        self._manager.close()
+
+
+def create(run: Path, config: Config) -> None:
+    """A new run folder; refuses one that holds something already."""
+    if (run / "config.toml").exists():
+        raise InputError(
+            f"{run}: holds a run already; go on with --resume {run}, or name another --run"
+        )
+    if run.exists() and not run.is_dir():
+        raise InputError(f"{run}: is a file; --run names a folder")
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        write(config, run / "config.toml")
+    except OSError as error:
+        raise InputError(f"{run}: can't be written: {error.strerror}") from error
+
+
+def config_of(run: Path) -> Config:
+    """The config of a run folder; refuses a folder that is none."""
+    if not run.is_dir():
+        raise InputError(f"{run}: no such folder; name the folder of a run, as `nerf train` printed it")
+    if not (run / "config.toml").is_file():
+        raise InputError(f"{run}: not a run: it has no config.toml; `nerf train` makes one")
+    return read(run / "config.toml")
+
+
+def _named(state: TrainState) -> dict[str, jax.Array]:
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="."): leaf
+        for path, leaf in jax.tree_util.tree_leaves_with_path(state)
+    }

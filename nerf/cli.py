@@ -1,0 +1,206 @@
+"""The command line: `nerf train | eval | render | demo`."""
+
+import contextlib
+import dataclasses
+import difflib
+import io
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import tyro
+
+from data.errors import InputError
+from nerf.config import Config, read
+
+MISTAKE = 2
+"""Exit code for everything that the user can mend."""
+
+
+@dataclass(frozen=True)
+class TrainArguments(Config):
+    """Fit a field to a scene's photographs. Writes a run folder, and names it."""
+
+    config: tyro.conf.Positional[Path | None] = None
+    """A TOML file of settings, configs/lego.toml say; flags go over it."""
+    resume: Path | None = None
+    """Folder of a run to go on with, with its own settings."""
+
+
+@dataclass(frozen=True)
+class EvalArguments:
+    """Render the held-out views of a run; write RUN/eval/metrics.json and pictures beside it."""
+
+    run: tyro.conf.Positional[Path]
+    """Folder of the run."""
+    split: Literal["train", "val", "test"] = "test"
+    """Which pictures to compare with."""
+    views: int | None = None
+    """How many of them, evenly chosen; all by default."""
+
+
+@dataclass(frozen=True)
+class RenderArguments:
+    """Render a run along a camera path."""
+
+    run: tyro.conf.Positional[Path]
+    """Folder of the run."""
+    out: Path
+    """The film, .mp4 or .gif; a name without ending makes a folder of PNG."""
+    path: Literal["orbit"] = "orbit"
+    """Where the camera goes: orbit is once around, as high and far as the photographs were taken."""
+    frames: int = 120
+    """Number of views."""
+    fps: int = 30
+    """Views per second of film."""
+    background: Literal["white", "black"] = "white"
+    """What is behind the scene."""
+
+
+@dataclass(frozen=True)
+class DemoArguments(Config):
+    """Train on the bundled scene, evaluate, and render an orbit: everything once, in two minutes."""
+
+    max_seconds: float | None = 60.0
+    """Training ends after this many seconds, compilation included, if the steps do not end first."""
+    frames: int = 90
+    """Views of the orbit."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs one command and exits: 0 done, 2 a mistake that the user can mend, 130 interrupted."""
+    try:
+        code = _run(sys.argv[1:] if arguments is None else arguments)
+    except InputError as error:
+        print(f"nerf: {error}", file=sys.stderr)
+        code = MISTAKE
+    except KeyboardInterrupt:
+        print("nerf: interrupted", file=sys.stderr)
+        code = 130
+    sys.exit(code)
+
+
+def _run(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_overview())
+        return 0
+    name, *rest = arguments
+    if name not in COMMANDS:
+        raise InputError(f"unknown command {name}; {_nearest(name, COMMANDS)}")
+    return COMMANDS[name](rest)
+
+
+def _train(arguments: list[str]) -> int:
+    first: TrainArguments = _parse(TrainArguments, arguments, "train")
+    default = Config()
+    if first.resume is not None:
+        if first.config is not None:
+            raise InputError("--resume goes on with the run's own settings: leave the TOML file out")
+        from nerf.checkpoint import config_of
+
+        default = config_of(first.resume)
+    elif first.config is not None:
+        default = read(first.config)
+    # the file's settings are the defaults, the flags go over them
+    told = _parse(TrainArguments, arguments, "train", _as(TrainArguments, default))
+    from nerf.commands import train_run
+
+    return train_run(_as(Config, told), told.resume)[1]
+
+
+def _eval(arguments: list[str]) -> int:
+    told: EvalArguments = _parse(EvalArguments, arguments, "eval")
+    if told.views is not None and told.views < 1:
+        raise InputError(f"--views {told.views}: give a whole number of at least 1")
+    from nerf.commands import evaluate_run
+
+    evaluate_run(told.run, told.split, told.views)
+    return 0
+
+
+def _render(arguments: list[str]) -> int:
+    told: RenderArguments = _parse(RenderArguments, arguments, "render")
+    for name in ("frames", "fps"):
+        if getattr(told, name) < 1:
+            raise InputError(f"--{name} {getattr(told, name)}: give a whole number of at least 1")
+    from nerf.commands import render_run
+
+    render_run(told.run, told.path, told.out, told.frames, told.fps, told.background)
+    return 0
+
+
+def _demo(arguments: list[str]) -> int:
+    told: DemoArguments = _parse(DemoArguments, arguments, "demo")
+    from nerf.commands import bundled, evaluate_run, render_run, train_run
+
+    config = _as(Config, told)
+    if config.scene is None:
+        config = dataclasses.replace(config, scene=bundled("marbles"))
+    run, code = train_run(config)
+    if code == 0:
+        evaluate_run(run)
+        render_run(run, "orbit", run / "orbit.mp4", told.frames, 30, "white")
+        print(f"all of it is in {run}")
+    return code
+
+
+COMMANDS: dict[str, Callable[[list[str]], int]] = {
+    "train": _train,
+    "eval": _eval,
+    "render": _render,
+    "demo": _demo,
+}
+_ARGUMENTS = {
+    "train": TrainArguments,
+    "eval": EvalArguments,
+    "render": RenderArguments,
+    "demo": DemoArguments,
+}
+
+
+def _parse(kind: Any, arguments: list[str], command: str, default: Any = None) -> Any:
+    """tyro's parse, with its complaint folded into one line."""
+    complaint = io.StringIO()
+    extra = {} if default is None else {"default": default}
+    try:
+        with contextlib.redirect_stderr(complaint):
+            return tyro.cli(kind, args=arguments, prog=f"nerf {command}", **extra)
+    except SystemExit as end:
+        if end.code in (0, None):
+            raise
+        raise InputError(f"{command}: {_one_line(complaint.getvalue())}") from None
+
+
+def _one_line(boxed: str) -> str:
+    """The first paragraph of tyro's box, and the option that it thinks was meant."""
+    inside = " ".join(line.strip("│ ") for line in boxed.splitlines() if line.startswith("│"))
+    said = re.split(r"─{8,}|Got errors:", inside)[0].strip(" .")
+    unknown = re.match(r"Unrecognized options: (-[^\s,]+)", said)
+    if not unknown:
+        return f"{said}; see --help"
+    near = re.search(r"Perhaps you meant:\s*(-[\w.-]+)", inside)
+    return f"unknown option {unknown[1]}; " + (f"did you mean {near[1]}?" if near else "see --help")
+
+
+def _as(kind: Any, config: Any) -> Any:
+    return kind(**{f.name: getattr(config, f.name) for f in dataclasses.fields(Config)})
+
+
+def _nearest(name: str, known: Any) -> str:
+    near = difflib.get_close_matches(name, list(known), 1)
+    return f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+
+
+def _overview() -> str:
+    lines = ["usage: nerf COMMAND [OPTIONS]", ""]
+    for name, kind in _ARGUMENTS.items():
+        lines.append(f"  {name:8}{(kind.__doc__ or '').splitlines()[0]}")
+    lines += ["", "nerf COMMAND --help says what every option means, with units."]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,263 @@
+"""Every setting, with its unit. A TOML file is a list of flags; a run keeps all of them."""
+
+import dataclasses
+import difflib
+import tomllib
+import types
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import tomli_w
+
+from data.errors import InputError
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """How pictures are read."""
+
+    downscale: int = 1
+    """Divide the pictures' width and height by this whole number."""
+    bound: float = 1.5
+    """Half side of the cube around the origin that holds what matters, in the files' own units."""
+    background: Literal["white", "black", "random"] = "random"
+    """What transparent pixels are laid over in training; random: another colour for each ray."""
+
+
+@dataclass(frozen=True)
+class FieldConfig:
+    """The radiance field: an encoding of the position, a trunk, and a head that sees the view."""
+
+    encoding: Literal["grid", "positional"] = "grid"
+    """What turns a position into features: interpolation in dense grids, or sines and cosines."""
+    grid_vertices: tuple[int, ...] = (16, 32, 64, 128)
+    """Vertices along an axis of each grid (encoding grid)."""
+    grid_features: int = 4
+    """Numbers at each vertex (encoding grid)."""
+    position_frequencies: int = 10
+    """L of the position's encoding (encoding positional)."""
+    direction_frequencies: int = 2
+    """L of the view direction's encoding."""
+    include_input: bool = True
+    """Give the network the raw coordinates beside their sines and cosines."""
+    trunk_layers: int = 1
+    """Hidden layers between the encoded position and the density."""
+    trunk_width: int = 64
+    """Neurons in each of them."""
+    trunk_skip: int = 0
+    """The trunk's layer that is given the encoded position once more, from 2; 0 for none."""
+    features: int = 15
+    """Numbers that the trunk hands to the head beside the density."""
+    head_layers: int = 2
+    """Hidden layers between those and the colour."""
+    head_width: int = 64
+    """Neurons in each of them."""
+    density: Literal["exp", "softplus", "relu"] = "exp"
+    """Activation that makes the density of the raw output."""
+    density_bias: float = -1.0
+    """The raw density at the start; lower is emptier."""
+
+
+@dataclass(frozen=True)
+class SamplingConfig:
+    """Where a ray is asked."""
+
+    strategy: Literal["occupied", "hierarchical"] = "occupied"
+    """Within occupied cells only, or everywhere by a coarse network, then finely by importance."""
+    samples: int = 32
+    """Samples a ray in training (strategy occupied)."""
+    render_samples: int = 96
+    """Samples a ray in rendering (strategy occupied)."""
+    probes: int = 128
+    """Places where a ray looks up whether its surroundings are occupied (strategy occupied)."""
+    coarse: int = 64
+    """Intervals a ray for the coarse network (strategy hierarchical)."""
+    fine: int = 128
+    """Intervals added by importance for the fine network (strategy hierarchical)."""
+
+
+@dataclass(frozen=True)
+class OccupancyConfig:
+    """The grid that remembers which cells are empty (strategy occupied)."""
+
+    cells: int = 64
+    """Cells along each axis."""
+    update_every: int = 16
+    """Steps between two updates."""
+    decay: float = 0.95
+    """What a cell keeps of its value when it is asked again."""
+    threshold: float = 0.01
+    """Optical depth across a cell from which on it counts as occupied; the mean, if lower."""
+    warm_up: int = 256
+    """Steps in which each update asks all cells, and not a half of them."""
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """One step, and how steps change."""
+
+    rays: int = 2560
+    """Pixels drawn in each step."""
+    slots: int = 1024
+    """Rays rendered in each step, out of those that meet anything (strategy occupied)."""
+    loss: Literal["squared", "huber"] = "squared"
+    """What a colour's error costs."""
+    huber_threshold: float = 0.1
+    """Error from which on Huber's loss grows linearly, colours in [0, 1]."""
+    learning_rate: float = 1e-2
+    """Of Adam, at the start."""
+    final_learning_rate: float = 1e-3
+    """Of Adam, at the end; between the two it falls exponentially."""
+    beta1: float = 0.9
+    """Adam's memory of the gradient."""
+    beta2: float = 0.99
+    """Adam's memory of its square."""
+    eps: float = 1e-15
+    """What Adam adds to the root of the latter."""
+    checkpoint_seconds: float = 60.0
+    """Seconds between two checkpoints."""
+
+
+@dataclass(frozen=True)
+class RenderingConfig:
+    """Whole pictures."""
+
+    memory: int = 512
+    """MiB that the samples of one chunk of rays may take."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that makes a run what it is."""
+
+    scene: Path | None = None
+    """Folder of the scene."""
+    run: Path | None = None
+    """Folder of the run; by default runs/<scene>-<date>."""
+    steps: int = 2000
+    """Training ends after this many steps."""
+    max_seconds: float | None = None
+    """Training ends after this many seconds, compilation included, if the steps do not end first."""
+    seed: int = 0
+    """Of everything random: same seed, same machine, same bits."""
+    derivatives: Literal["hand", "auto"] = "hand"
+    """Who differentiates: the rules of calculus.radiance, or JAX."""
+    data: DataConfig = dataclasses.field(default_factory=DataConfig)
+    field: FieldConfig = dataclasses.field(default_factory=FieldConfig)
+    sampling: SamplingConfig = dataclasses.field(default_factory=SamplingConfig)
+    occupancy: OccupancyConfig = dataclasses.field(default_factory=OccupancyConfig)
+    training: TrainingConfig = dataclasses.field(default_factory=TrainingConfig)
+    rendering: RenderingConfig = dataclasses.field(default_factory=RenderingConfig)
+
+
+_MAY_BE_ZERO = {"seed", "trunk_skip", "density_bias", "direction_frequencies", "warm_up", "decay"}
+
+
+def check(config: Config) -> Config:
+    """The same config, or InputError where a number makes no sense."""
+    sections = {"": config} | {
+        f"{f.name}.": getattr(config, f.name)
+        for f in dataclasses.fields(config)
+        if dataclasses.is_dataclass(getattr(config, f.name))
+    }
+    for prefix, section in sections.items():
+        for f in dataclasses.fields(section):
+            value = getattr(section, f.name)
+            numbers = value if isinstance(value, tuple) else (value,)
+            for number in numbers:
+                if isinstance(number, bool) or not isinstance(number, (int, float)):
+                    continue
+                low = float("-inf") if f.name == "density_bias" else 0
+                if not (number > 0 or (f.name in _MAY_BE_ZERO and number >= low)):
+                    raise InputError(f"{prefix}{f.name} is {number}: it must be above 0")
+    if not config.field.grid_vertices or min(config.field.grid_vertices) < 2:
+        raise InputError("field.grid_vertices: give at least one grid, each of 2 vertices or more")
+    if config.field.trunk_skip > config.field.trunk_layers + 1 or config.field.trunk_skip == 1:
+        raise InputError(
+            f"field.trunk_skip is {config.field.trunk_skip}: it must be 0, or from 2 to one more "
+            f"than trunk_layers ({config.field.trunk_layers})"
+        )
+    if config.field.direction_frequencies == 0 and not config.field.include_input:
+        raise InputError("field.direction_frequencies is 0 and include_input false: no view is left")
+    if config.training.slots > config.training.rays:
+        raise InputError("training.slots exceeds training.rays: no more rays can be rendered than drawn")
+    if not config.occupancy.decay < 1:
+        raise InputError(f"occupancy.decay is {config.occupancy.decay}: it must be below 1")
+    return config
+
+
+def read(file: Path, base: Config | None = None) -> Config:
+    """The defaults, or `base`, with what the TOML file says in their place."""
+    try:
+        told = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        near = difflib.get_close_matches(file.name, [p.name for p in file.parent.glob("*.toml")], 1)
+        hint = f"; did you mean {file.parent / near[0]}?" if near else ""
+        raise InputError(f"{file}: no such file{hint}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise InputError(f"{file}: not a TOML file: {error}") from error
+    return check(_filled(base or Config(), told, str(file), ""))
+
+
+def write(config: Config, file: Path) -> None:
+    """The whole config as TOML: `read` gives it back."""
+    file.write_text(tomli_w.dumps(_told(config)), encoding="utf-8")
+
+
+def _told(section: Any) -> dict[str, Any]:
+    told: dict[str, Any] = {}
+    for f in dataclasses.fields(section):
+        value = getattr(section, f.name)
+        if dataclasses.is_dataclass(value):
+            told[f.name] = _told(value)
+        elif isinstance(value, Path):
+            told[f.name] = str(value)
+        elif value is not None:
+            told[f.name] = list(value) if isinstance(value, tuple) else value
+    return told
+
+
+def _filled(section: Any, told: dict[str, Any], where: str, prefix: str) -> Any:
+    hints = get_type_hints(type(section))
+    changes = {}
+    for name, value in told.items():
+        if name not in hints:
+            near = difflib.get_close_matches(name, hints, 1)
+            hint = f"did you mean {prefix}{near[0]}?" if near else f"known: {', '.join(hints)}"
+            raise InputError(f"{where}: unknown option {prefix}{name}; {hint}")
+        now = getattr(section, name)
+        if dataclasses.is_dataclass(now):
+            if not isinstance(value, dict):
+                raise InputError(f"{where}: {prefix}{name} is a section: write [{prefix}{name}]")
+            changes[name] = _filled(now, value, where, f"{prefix}{name}.")
+        else:
+            try:
+                changes[name] = _typed(value, hints[name])
+            except TypeError as error:
+                raise InputError(f"{where}: {prefix}{name} = {value!r}: {error}") from None
+    return dataclasses.replace(section, **changes)
+
+
+def _typed(value: Any, kind: Any) -> Any:
+    """The value as the annotation wants it, or TypeError that says what was expected."""
+    if get_origin(kind) in (Union, types.UnionType):
+        (kind,) = (k for k in get_args(kind) if k is not type(None))
+    if get_origin(kind) is Literal:
+        if value in get_args(kind) and isinstance(value, str):
+            return value
+        near = difflib.get_close_matches(str(value), get_args(kind), 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise TypeError(f"must be one of {', '.join(get_args(kind))}{hint}")
+    if get_origin(kind) is tuple:
+        if not isinstance(value, list):
+            raise TypeError("must be a list of numbers")
+        return tuple(_typed(item, get_args(kind)[0]) for item in value)
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        names = {int: "a whole number", float: "a number", bool: "true or false", Path: "a path"}
+        raise TypeError(f"must be {names.get(kind, 'text')}")
+    return value

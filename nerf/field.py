@@ -1,0 +1,155 @@
+"""The radiance fields: position and direction -> density and colour.
+
+`flax.nnx` holds the parameters and their first values. It is split once, in `Model.create`; from
+there on parameters are a pytree of arrays and everything is a pure function of them.
+"""
+
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float
+
+import calculus.by_jax
+import calculus.radiance
+from nerf.config import Config, FieldConfig
+
+Params = Any
+"""A pytree of arrays."""
+
+
+class Affine(nnx.Module):
+    """Weights and biases of one layer."""
+
+    def __init__(self, inputs: int, outputs: int, key: jax.Array):
+        bound = (6 / inputs) ** 0.5  # He et al. 2015: keeps the variance through a ReLU
+        self.W = nnx.Param(jax.random.uniform(key, (inputs, outputs), minval=-bound, maxval=bound))
+        self.b = nnx.Param(jnp.zeros(outputs))
+
+
+class Field(nnx.Module):
+    """An encoding of the position, a trunk that gives the density, a head that sees the view.
+
+    NeRF's own field and the grid field differ in the encoding and in sizes, all in the config.
+    """
+
+    def __init__(self, config: FieldConfig, key: jax.Array):
+        self.config = config
+        grid_key, trunk_key, head_key = jax.random.split(key, 3)
+        self.grids = nnx.List()
+        if config.encoding == "grid":
+            for k, n in enumerate(config.grid_vertices):
+                drawn = jax.random.uniform(
+                    jax.random.fold_in(grid_key, k),
+                    (n, n, n, config.grid_features),
+                    minval=-1e-4,
+                    maxval=1e-4,
+                )
+                self.grids.append(nnx.Param(drawn))
+        self.trunk = _network(
+            position_features(config),
+            [config.trunk_width] * config.trunk_layers + [1 + config.features],
+            config.trunk_skip,
+            trunk_key,
+        )
+        last = self.trunk[-1]
+        last.b = nnx.Param(last.b[...].at[0].set(config.density_bias))
+        self.head = _network(
+            config.features + direction_features(config),
+            [config.head_width] * config.head_layers + [3],
+            0,
+            head_key,
+        )
+
+    def density(
+        self, x: Float[Array, "*batch 3"], stages: ModuleType
+    ) -> tuple[Float[Array, "*batch"], Float[Array, "*batch F"]]:
+        """Density (1 / scene unit) at positions x, and what the head needs of them."""
+        if self.config.encoding == "grid":
+            encoded = [stages.interpolate(grid[...], x) for grid in self.grids]
+        else:
+            encoded = [stages.encode(x, self.config.position_frequencies)]
+            if self.config.include_input:
+                encoded.append(x)
+        out = stages.mlp(
+            _layers(self.trunk), jnp.concatenate(encoded, axis=-1), self.config.trunk_skip
+        )
+        activation = {
+            "exp": stages.bounded_exp,
+            "softplus": stages.softplus,
+            "relu": stages.relu,
+        }[self.config.density]
+        return activation(out[..., 0]), out[..., 1:]
+
+    def __call__(
+        self,
+        x: Float[Array, "rays N 3"],
+        direction: Float[Array, "rays 3"],
+        stages: ModuleType,
+    ) -> tuple[Float[Array, "rays N"], Float[Array, "rays N 3"]]:
+        """Density (1 / scene unit) and colour (RGB in [0, 1]) at x, seen along `direction`."""
+        sigma, features = self.density(x, stages)
+        seen = [direction] if self.config.include_input else []
+        if self.config.direction_frequencies:
+            seen.append(stages.encode(direction, self.config.direction_frequencies))
+        view = jnp.concatenate(seen, axis=-1)[:, None, :]
+        view = jnp.broadcast_to(view, (*x.shape[:-1], view.shape[-1]))
+        raw = stages.mlp(_layers(self.head), jnp.concatenate([features, view], axis=-1), 0)
+        return sigma, stages.sigmoid(raw)
+
+
+@dataclass(frozen=True)
+class Model:
+    """The fields of a run without their parameters, and who differentiates them."""
+
+    config: Config
+    graph: nnx.GraphDef
+    """The same for the coarse and the fine field."""
+    names: tuple[str, ...]
+    stages: ModuleType
+
+    @staticmethod
+    def create(config: Config) -> tuple["Model", Params]:
+        """The model that the config describes, and its parameters as the seed draws them."""
+        hierarchical = config.sampling.strategy == "hierarchical"
+        names = ("coarse", "fine") if hierarchical else ("fine",)
+        stages = calculus.radiance if config.derivatives == "hand" else calculus.by_jax
+        params = {}
+        for k, name in enumerate(names):
+            key = jax.random.fold_in(jax.random.key(config.seed), k)
+            graph, state = nnx.split(Field(config.field, key))
+            params[name] = nnx.to_pure_dict(state)
+        return Model(config, graph, names, stages), params
+
+    def field(self, params: Params, name: str = "fine") -> Field:
+        """One of the fields, with its parameters in place."""
+        return nnx.merge(self.graph, params[name])
+
+
+def position_features(config: FieldConfig) -> int:
+    """How many numbers the trunk is given."""
+    if config.encoding == "grid":
+        return len(config.grid_vertices) * config.grid_features
+    return 6 * config.position_frequencies + (3 if config.include_input else 0)
+
+
+def direction_features(config: FieldConfig) -> int:
+    """How many numbers the head is given of the view direction."""
+    return 6 * config.direction_frequencies + (3 if config.include_input else 0)
+
+
+def _network(inputs: int, sizes: list[int], skip: int, key: jax.Array) -> nnx.List:
+    layers, given = nnx.List(), inputs
+    for number, size in enumerate(sizes, start=1):
+        if number == skip:
+            given += inputs
+        layers.append(Affine(given, size, jax.random.fold_in(key, number)))
+        given = size
+    return layers
+
+
+def _layers(network: nnx.List) -> tuple:
+    return tuple((layer.W[...], layer.b[...]) for layer in network)

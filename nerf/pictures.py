@@ -1,0 +1,91 @@
+"""Pictures that people look at: panels, depth in colour, films."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import imageio.v3 as iio
+import numpy as np
+from jaxtyping import Float, UInt8
+from PIL import Image, ImageDraw, ImageFont
+
+from data.errors import InputError
+from nerf.render import Pixels
+
+_DARK_TO_LIGHT = np.array(
+    [[20, 11, 52], [82, 28, 109], [148, 52, 110], [207, 84, 79], [243, 141, 52], [250, 233, 150]]
+)
+"""Anchors of a colour scale whose lightness rises evenly."""
+
+FILMS = (".mp4", ".gif")
+
+
+def quantised(colour: Float[np.ndarray, "*shape"]) -> UInt8[np.ndarray, "*shape"]:
+    """Colours in [0, 1] as 8 bits, as a file holds them."""
+    return np.round(np.clip(colour, 0, 1) * 255).astype(np.uint8)
+
+
+def over(rgba: UInt8[np.ndarray, "h w 4"], background: float) -> Float[np.ndarray, "h w 3"]:
+    """A straight RGBA picture laid over grey of one value."""
+    x = rgba.astype(np.float64) / 255
+    return x[..., :3] * x[..., 3:] + background * (1 - x[..., 3:])
+
+
+def scaled(value: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
+    """Numbers in [0, 1] on the colour scale, dark to light."""
+    at = np.clip(value, 0, 1) * (len(_DARK_TO_LIGHT) - 1)
+    channels = [np.interp(at, range(len(_DARK_TO_LIGHT)), c) for c in _DARK_TO_LIGHT.T]
+    return np.stack(channels, axis=-1).astype(np.uint8)
+
+
+def depth_picture(pixels: Pixels) -> UInt8[np.ndarray, "h w 3"]:
+    """Mean distances, near is light; where little was hit the picture fades to white."""
+    seen = pixels.opacity > 0.5
+    distance = pixels.depth / np.maximum(pixels.opacity, 1e-6)
+    low, high = np.quantile(distance[seen], [0.01, 0.99]) if seen.any() else (0.0, 1.0)
+    nearness = scaled(1 - (distance - low) / max(high - low, 1e-6))
+    opacity = np.clip(pixels.opacity, 0, 1)[..., None]
+    return np.round(nearness * opacity + 255 * (1 - opacity)).astype(np.uint8)
+
+
+def panel(
+    photograph: Float[np.ndarray, "h w 3"], pixels: Pixels, caption: str
+) -> UInt8[np.ndarray, "_ _ 3"]:
+    """photograph | rendering | error | depth, side by side under their names."""
+    error = np.abs(np.clip(pixels.colour, 0, 1) - photograph).mean(-1)
+    strip = np.concatenate(
+        [quantised(photograph), quantised(pixels.colour), scaled(5 * error), depth_picture(pixels)],
+        axis=1,
+    )
+    titles = (f"photograph  {caption}", "rendering", "error, 5-fold", "depth, near is light")
+    head = Image.new("RGB", (strip.shape[1], 16), "white")
+    draw, font = ImageDraw.Draw(head), ImageFont.load_default(11)
+    for k, title in enumerate(titles):
+        draw.text((k * photograph.shape[1] + 4, 1), title, fill="black", font=font)
+    return np.concatenate([np.asarray(head), strip])
+
+
+def save(picture: UInt8[np.ndarray, "h w 3"], file: Path) -> None:
+    """Write a PNG, and the folders it needs."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(picture).save(file)
+
+
+def save_film(frames: Iterable[UInt8[np.ndarray, "h w 3"]], out: Path, fps: int) -> None:
+    """Write frames as .mp4 or .gif, or as numbered PNG into a folder (no ending)."""
+    if out.suffix.lower() not in (*FILMS, ""):
+        raise InputError(f"{out}: a film ends in {' or '.join(FILMS)}; a folder of PNG has no ending")
+    if out.suffix == "":
+        for number, frame in enumerate(frames):
+            save(frame, out / f"{number:04d}.png")
+        return
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if out.suffix.lower() == ".gif":
+        iio.imwrite(out, np.stack(list(frames)), duration=1000 / fps, loop=0)
+        return
+    # players want even sizes: the last row and column are shown twice where they must
+    even = (np.pad(f, ((0, f.shape[0] % 2), (0, f.shape[1] % 2), (0, 0)), mode="edge") for f in frames)
+    with iio.imopen(out, "w", plugin="FFMPEG") as film:
+        film.write(
+            np.stack(list(even)), fps=fps, codec="libx264", macro_block_size=2, quality=8,
+            output_params=["-movflags", "+faststart"],
+        )  # fmt: skip

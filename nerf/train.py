@@ -1,0 +1,303 @@
+"""Training: one step as one program, and the loop as a generator."""
+
+import time
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float
+
+from calculus.radiance import camera, photometric
+from data.batches import Batch, batches
+from data.scene import Split
+from nerf import occupancy
+from nerf.config import Config
+from nerf.field import Model, Params
+from nerf.occupancy import Occupancy
+from nerf.render import BACKGROUNDS, hierarchical, occupied
+
+
+class TrainState(NamedTuple):
+    """All that a step changes."""
+
+    step: Array
+    params: Params
+    moments: optax.OptState
+    grid: Occupancy | None
+
+
+class Metrics(NamedTuple):
+    """What a step tells."""
+
+    loss: Array
+    mean_squared_error: Array
+    """Over the rays of the step, colours in [0, 1]."""
+    rays: Array
+    """Rays that counted."""
+    rays_dropped: Array
+    """Rays that met something and found no slot: left out whole."""
+    good: Array
+    """Whether loss and gradient are finite. If not, the step changed nothing."""
+
+
+class Lenses(NamedTuple):
+    """The cameras of a split, on the device."""
+
+    intrinsics: Float[Array, "pictures 4"]
+    poses: Float[Array, "pictures 3 4"]
+
+
+class Rays(NamedTuple):
+    """The rays of a batch and what they ought to show."""
+
+    origin: Float[Array, "rays 3"]
+    direction: Float[Array, "rays 3"]
+    photograph: Float[Array, "rays 3"]
+    background: Float[Array, "rays 3"]
+    share: Float[Array, " rays"]
+    """How much each counts in the loss."""
+
+
+class Progress(NamedTuple):
+    """One step of the loop, told to whoever shows it."""
+
+    step: int
+    """Steps done."""
+    seconds: float
+    """Of training, compilation included, earlier parts of a resumed run counted in."""
+    fraction: float
+    """Of the run that is done."""
+    loss: float
+    psnr: float
+    """dB, of the step's rays."""
+    rays: int
+    rays_dropped: int
+    bad: str
+    """The first array that is not finite; empty while all is well."""
+
+    @property
+    def good(self) -> bool:
+        """Whether the step was taken."""
+        return not self.bad
+
+
+def optimiser(config: Config) -> optax.GradientTransformation:
+    """Adam; its learning rate is set at each step."""
+    training = config.training
+    return optax.inject_hyperparams(optax.adam, static_args=("b1", "b2", "eps", "eps_root"))(
+        learning_rate=training.learning_rate,
+        b1=training.beta1,
+        b2=training.beta2,
+        eps=training.eps,
+    )
+
+
+def start(config: Config) -> tuple[Model, TrainState]:
+    """The model, and the state before the first step."""
+    model, params = Model.create(config)
+    grid = occupancy.full(config.occupancy) if config.sampling.strategy == "occupied" else None
+    return model, TrainState(jnp.int32(0), params, optimiser(config).init(params), grid)
+
+
+def rays_of(batch: Batch, lenses: Lenses, config: Config, key: jax.Array) -> Rays:
+    """A batch's rays, made on the device, and its colours over the background of the config."""
+    pixel = batch.pixel.astype(jnp.float32) + 0.5
+    origin, direction = camera.rays(
+        pixel, lenses.intrinsics[batch.picture], lenses.poses[batch.picture]
+    )
+    rgba = batch.rgba.astype(jnp.float32) / 255
+    if config.data.background == "random":
+        background = jax.random.uniform(key, origin.shape)
+    else:
+        background = jnp.full(origin.shape, BACKGROUNDS[config.data.background])
+    alpha = rgba[:, 3:]
+    rays = len(origin)
+    photograph = rgba[:, :3] * alpha + background * (1 - alpha)
+    return Rays(origin, direction, photograph, background, jnp.full(rays, 1 / rays))
+
+
+def chosen(
+    rays: Rays, grid: Occupancy, config: Config, key: jax.Array
+) -> tuple[Rays, occupancy.Probed, Array, Array]:
+    """Those rays that meet something, in a fixed number of slots; what the others tell.
+
+    A ray through empty cells shows its background whatever the field is, so it has no gradient:
+    leaving it out changes nothing. Returns the chosen rays, what they meet, and of the others the
+    sum of squared errors and the number dropped for want of a slot.
+    """
+    slots = config.training.slots
+    jitter = jax.random.uniform(key, rays.share.shape)
+    probed = occupancy.probe(
+        grid, rays.origin, rays.direction, config.sampling.probes, jitter
+    )
+    hit = probed.hit
+    order = jnp.argsort(~hit, stable=True)[:slots]
+    taken = hit[order]
+    dropped = jnp.sum(hit) - jnp.sum(taken)
+    empty_error = jnp.sum((rays.background - rays.photograph) ** 2 * ~hit[:, None])
+    kept = jax.tree.map(lambda values: values[order], rays)
+    # every drawn ray counts alike, those that meet nothing with an error that nothing can change
+    counted = jnp.maximum(len(rays.share) - dropped, 1)
+    kept = kept._replace(share=taken / counted)
+    return kept, jax.tree.map(lambda values: values[order], probed), empty_error, dropped
+
+
+def loss_of_rays(
+    params: Params,
+    model: Model,
+    rays: Rays,
+    probed: occupancy.Probed | None,
+    key: jax.Array,
+) -> tuple[Array, dict[str, Array]]:
+    """The loss that is differentiated, and the arrays on the way to it by name.
+
+    Every arithmetic stage from the parameters to the loss is one of `model.stages`.
+    """
+    stages, training = model.stages, model.config.training
+    colours = []
+    if probed is None:
+        coarse, fine = hierarchical(
+            model, params, rays.origin, rays.direction, rays.background, key
+        )
+        colours = [coarse.colour, fine.colour]
+    else:
+        jitter = jax.random.uniform(key, (len(rays.share), model.config.sampling.samples))
+        fine = occupied(
+            model, params, probed, rays.origin, rays.direction, rays.background, jitter
+        )
+        colours = [fine.colour]
+    seen = {"rendered colour": fine.colour, "rendered opacity": fine.opacity}
+    if training.loss == "huber":
+        terms = [
+            stages.huber(colour, rays.photograph, rays.share, training.huber_threshold)
+            for colour in colours
+        ]
+        loss = terms[0] if len(terms) == 1 else terms[0] + terms[1]
+    elif len(colours) == 2:
+        loss = stages.coarse_and_fine(*colours, rays.photograph, rays.share)
+    else:
+        loss = stages.squared_error(*colours, rays.photograph, rays.share)
+    return loss, seen
+
+
+class Step:
+    """One training step and the update of the occupancy grid, each compiled once."""
+
+    def __init__(self, model: Model, lenses: Lenses):
+        self.model, self.config, self.lenses = model, model.config, lenses
+        self._adam = optimiser(model.config)
+        self.run = jax.jit(self._run, donate_argnums=0)
+        self.look_around = jax.jit(
+            self._look_around, static_argnames="everywhere", donate_argnums=0
+        )
+
+    def gradient(
+        self, state: TrainState, batch: Batch
+    ) -> tuple[Array, Params, Metrics, dict[str, Array]]:
+        """Loss, gradient, metrics, and the arrays on the way, of one batch."""
+        key = jax.random.fold_in(jax.random.key(self.config.seed), state.step)
+        background_key, probe_key, cut_key = jax.random.split(key, 3)
+        rays = rays_of(batch, self.lenses, self.config, background_key)
+        probed, error, dropped = None, jnp.float32(0), jnp.int32(0)
+        count = jnp.int32(len(rays.share))
+        if state.grid is not None:
+            rays, probed, error, dropped = chosen(rays, state.grid, self.config, probe_key)
+        (loss, seen), gradient = jax.value_and_grad(loss_of_rays, has_aux=True)(
+            state.params, self.model, rays, probed, cut_key
+        )
+        taken = rays.share > 0
+        error += jnp.sum((seen["rendered colour"] - rays.photograph) ** 2 * taken[:, None])
+        finite = jnp.isfinite(loss) & jnp.isfinite(optax.global_norm(gradient))
+        metrics = Metrics(loss, error / (3 * (count - dropped)), count - dropped, dropped, finite)
+        return loss, gradient, metrics, {"photograph": rays.photograph} | seen
+
+    def _run(
+        self, state: TrainState, batch: Batch, learning_rate: Array
+    ) -> tuple[TrainState, Metrics]:
+        _, gradient, metrics, _ = self.gradient(state, batch)
+
+        def advance(state: TrainState) -> TrainState:
+            moments = state.moments._replace(hyperparams={"learning_rate": learning_rate})
+            updates, moments = self._adam.update(gradient, moments, state.params)
+            params = optax.apply_updates(state.params, updates)
+            return TrainState(state.step + 1, params, moments, state.grid)
+
+        # a step that is not finite must not touch the state: what is saved then is still good
+        return jax.lax.cond(metrics.good, advance, lambda state: state, state), metrics
+
+    def _look_around(self, state: TrainState, everywhere: bool) -> TrainState:
+        seed = jax.random.key(self.config.seed ^ 0x6F63)  # another stream than the steps'
+        field = self.model.field(state.params)
+        grid = occupancy.update(
+            state.grid,
+            lambda x: field.density(x, self.model.stages)[0],
+            jax.random.fold_in(seed, state.step),
+            self.config.occupancy,
+            everywhere,
+        )
+        return state._replace(grid=grid)
+
+
+def train(
+    step: Step, state: TrainState, split: Split, seconds_before: float = 0.0
+) -> Iterator[tuple[TrainState, Progress]]:
+    """Steps until the config's steps or seconds are over, or one is not finite; yields after each.
+
+    The yielded state is lent: it is gone when the next step begins, so save or copy it before.
+    """
+    config = step.config
+    began = time.perf_counter() - seconds_before
+    done = int(state.step)
+    feed = batches(split, config.training.rays, config.seed, start=done)
+    while done < config.steps:
+        seconds = time.perf_counter() - began
+        if config.max_seconds is not None and seconds >= config.max_seconds:
+            return
+        fraction = _fraction(config, done, seconds)
+        batch = next(feed)
+        state, metrics = step.run(state, batch, learning_rate(config, fraction))
+        told = jax.device_get(metrics)
+        done += int(told.good)
+        if state.grid is not None and told.good and done % config.occupancy.update_every == 0:
+            state = step.look_around(state, everywhere=done <= config.occupancy.warm_up)
+        seconds = time.perf_counter() - began
+        yield (
+            state,
+            Progress(
+                step=done,
+                seconds=seconds,
+                fraction=_fraction(config, done, seconds),
+                loss=float(told.loss),
+                psnr=float(photometric.psnr(jnp.float32(told.mean_squared_error))),
+                rays=int(told.rays),
+                rays_dropped=int(told.rays_dropped),
+                bad="" if told.good else first_bad_array(step, state, batch),
+            ),
+        )
+        if not told.good:
+            return
+
+
+def learning_rate(config: Config, fraction: float) -> np.float32:
+    """Adam's rate when `fraction` of the run is done: exponential from the first to the last."""
+    first, last = config.training.learning_rate, config.training.final_learning_rate
+    return np.float32(first * (last / first) ** fraction)
+
+
+def first_bad_array(step: Step, state: TrainState, batch: Batch) -> str:
+    """The name of the first array, on the road from parameters to gradient, that is not finite."""
+    loss, gradient, _, seen = jax.jit(step.gradient)(state, batch)
+    road: dict[str, Any] = {"parameter": state.params} | seen | {"loss": loss, "gradient": gradient}
+    for name, arrays in road.items():
+        for path, array in jax.tree_util.tree_leaves_with_path(arrays):
+            if not np.isfinite(np.asarray(array)).all():
+                return name + "".join(f" {getattr(k, 'key', k)}" for k in path)
+    return "none when computed again"
+
+
+def _fraction(config: Config, steps: int, seconds: float) -> float:
+    by_clock = 0.0 if config.max_seconds is None else seconds / config.max_seconds
+    return min(1.0, max(steps / config.steps, by_clock))
