@@ -66,7 +66,7 @@ class DemoArguments(Config):
 
     max_seconds: float | None = 60.0
     """Training ends after this many seconds, compilation included, if the steps do not end first."""
-    frames: int = 90
+    frames: int = 72
     """Views of the orbit."""
 
 
@@ -142,7 +142,7 @@ def _demo(arguments: list[str]) -> int:
     run, code = train_run(config)
     if code == 0:
         evaluate_run(run)
-        render_run(run, "orbit", run / "orbit.mp4", told.frames, 30, "white")
+        render_run(run, "orbit", run / "orbit.mp4", told.frames, 24, "white")
         print(f"all of it is in {run}")
     return code
 

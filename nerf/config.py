@@ -67,7 +67,7 @@ class SamplingConfig:
     """Within occupied cells only, or everywhere by a coarse network, then finely by importance."""
     samples: int = 32
     """Samples a ray in training (strategy occupied)."""
-    render_samples: int = 96
+    render_samples: int = 48
     """Samples a ray in rendering (strategy occupied)."""
     probes: int = 128
     """Places where a ray looks up whether its surroundings are occupied (strategy occupied)."""
@@ -123,8 +123,8 @@ class TrainingConfig:
 class RenderingConfig:
     """Whole pictures."""
 
-    memory: int = 512
-    """MiB that the samples of one chunk of rays may take."""
+    memory: int = 32
+    """MiB that the samples of one chunk of rays may take; few enough stay in a CPU's cache."""
 
 
 @dataclass(frozen=True)

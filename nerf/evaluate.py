@@ -39,7 +39,7 @@ def evaluate(
         pixels = renderer.picture(params, grid, split.camera(view), tick)
         row = measured(pixels.colour, photograph)
         rows.append({"name": split.names[view]} | row)
-        panels[view] = panel(photograph, pixels, f"{split.names[view]}  {row['psnr']:.2f} dB")
+        panels[view] = panel(photograph, pixels, f"{split.names[view]}, {row['psnr']:.2f} dB")
         save(panels[view], out / "views" / f"{split.names[view].replace('/', '_')}.png")
     even = np.linspace(0, len(views) - 1, min(SHOWN, len(views))).round().astype(int)
     save(np.concatenate([panels[views[k]] for k in even]), out / "overview.png")

@@ -1,9 +1,10 @@
 """Pictures that people look at: panels, depth in colour, films."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
-import imageio.v3 as iio
+import imageio.v2 as imageio
 import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
@@ -15,6 +16,9 @@ _DARK_TO_LIGHT = np.array(
     [[20, 11, 52], [82, 28, 109], [148, 52, 110], [207, 84, 79], [243, 141, 52], [250, 233, 150]]
 )
 """Anchors of a colour scale whose lightness rises evenly."""
+
+PANEL_WIDTH = 200
+"""Pixels that each picture of a panel has at least."""
 
 FILMS = (".mp4", ".gif")
 
@@ -50,17 +54,22 @@ def depth_picture(pixels: Pixels) -> UInt8[np.ndarray, "h w 3"]:
 def panel(
     photograph: Float[np.ndarray, "h w 3"], pixels: Pixels, caption: str
 ) -> UInt8[np.ndarray, "_ _ 3"]:
-    """photograph | rendering | error | depth, side by side under their names."""
+    """photograph | rendering | error | depth, side by side under their names.
+
+    Small pictures are enlarged by a whole number, each pixel a block, so that titles fit.
+    """
     error = np.abs(np.clip(pixels.colour, 0, 1) - photograph).mean(-1)
     strip = np.concatenate(
         [quantised(photograph), quantised(pixels.colour), scaled(5 * error), depth_picture(pixels)],
         axis=1,
     )
-    titles = (f"photograph  {caption}", "rendering", "error, 5-fold", "depth, near is light")
+    larger = -(-PANEL_WIDTH // photograph.shape[1])
+    strip = strip.repeat(larger, axis=0).repeat(larger, axis=1)
+    titles = ("photograph", f"rendering: {caption}", "error, 5-fold", "depth, near is light")
     head = Image.new("RGB", (strip.shape[1], 16), "white")
     draw, font = ImageDraw.Draw(head), ImageFont.load_default(11)
     for k, title in enumerate(titles):
-        draw.text((k * photograph.shape[1] + 4, 1), title, fill="black", font=font)
+        draw.text((k * strip.shape[1] // 4 + 4, 1), title, fill="black", font=font)
     return np.concatenate([np.asarray(head), strip])
 
 
@@ -80,12 +89,14 @@ def save_film(frames: Iterable[UInt8[np.ndarray, "h w 3"]], out: Path, fps: int)
         return
     out.parent.mkdir(parents=True, exist_ok=True)
     if out.suffix.lower() == ".gif":
-        iio.imwrite(out, np.stack(list(frames)), duration=1000 / fps, loop=0)
+        imageio.mimwrite(out, list(frames), duration=1000 / fps, loop=0)
         return
-    # players want even sizes: the last row and column are shown twice where they must
-    even = (np.pad(f, ((0, f.shape[0] % 2), (0, f.shape[1] % 2), (0, 0)), mode="edge") for f in frames)
-    with iio.imopen(out, "w", plugin="FFMPEG") as film:
-        film.write(
-            np.stack(list(even)), fps=fps, codec="libx264", macro_block_size=2, quality=8,
-            output_params=["-movflags", "+faststart"],
-        )  # fmt: skip
+    # ffmpeg starts without a fork hook of its own: JAX's threads do not survive a fork
+    os.environ.setdefault("IMAGEIO_FFMPEG_NO_PREVENT_SIGINT", "1")
+    with imageio.get_writer(
+        out, fps=fps, codec="libx264", macro_block_size=1, quality=8, pixelformat="yuv420p"
+    ) as film:
+        for frame in frames:
+            # players want even sizes: the last row and column are shown twice where they must
+            odd = (frame.shape[0] % 2, frame.shape[1] % 2)
+            film.append_data(np.pad(frame, ((0, odd[0]), (0, odd[1]), (0, 0)), mode="edge"))

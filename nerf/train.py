@@ -104,11 +104,11 @@ def start(config: Config) -> tuple[Model, TrainState]:
 
 def rays_of(batch: Batch, lenses: Lenses, config: Config, key: jax.Array) -> Rays:
     """A batch's rays, made on the device, and its colours over the background of the config."""
-    pixel = batch.pixel.astype(jnp.float32) + 0.5
+    pixel = batch.pixel.astype(float) + 0.5
     origin, direction = camera.rays(
         pixel, lenses.intrinsics[batch.picture], lenses.poses[batch.picture]
     )
-    rgba = batch.rgba.astype(jnp.float32) / 255
+    rgba = batch.rgba.astype(float) / 255
     if config.data.background == "random":
         background = jax.random.uniform(key, origin.shape)
     else:
@@ -201,7 +201,7 @@ class Step:
         key = jax.random.fold_in(jax.random.key(self.config.seed), state.step)
         background_key, probe_key, cut_key = jax.random.split(key, 3)
         rays = rays_of(batch, self.lenses, self.config, background_key)
-        probed, error, dropped = None, jnp.float32(0), jnp.int32(0)
+        probed, error, dropped = None, jnp.zeros(()), jnp.int32(0)
         count = jnp.int32(len(rays.share))
         if state.grid is not None:
             rays, probed, error, dropped = chosen(rays, state.grid, self.config, probe_key)

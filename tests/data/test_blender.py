@@ -1,0 +1,191 @@
+"""The Blender loader: what it reads, and how it refuses what is broken."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from data.blender import shrink
+from data.errors import InputError
+from data.load import load
+
+MARBLES = Path(__file__).parents[2] / "data" / "scenes" / "marbles"
+
+
+@pytest.fixture
+def scene(tmp_path):
+    """A small scene of four pictures on disk, to be broken."""
+    folder = tmp_path / "scene"
+    meta = json.loads((MARBLES / "transforms_train.json").read_text())
+    meta["frames"] = meta["frames"][:4]
+    (folder / "train").mkdir(parents=True)
+    for frame in meta["frames"]:
+        shutil.copy(MARBLES / f"{frame['file_path']}.png", folder / "train")
+    (folder / "transforms_train.json").write_text(json.dumps(meta, indent=1))
+    return folder
+
+
+def rewrite(scene, change):
+    file = scene / "transforms_train.json"
+    meta = json.loads(file.read_text())
+    change(meta)
+    file.write_text(json.dumps(meta))
+
+
+def refusal(scene, **options):
+    with pytest.raises(InputError) as error:
+        load(scene, **options)
+    line = str(error.value)
+    assert "\n" not in line
+    return line
+
+
+def test_bundled_scene():
+    scene = load(MARBLES)
+    train, test = scene.splits["train"], scene.splits["test"]
+    assert (len(train), len(test)) == (64, 10)
+    assert train.pictures.shape == (64, 200, 200, 4)
+    np.testing.assert_allclose(train.intrinsics[0, 0], 100 / np.tan(0.6911112 / 2), rtol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(train.poses[:, :, 3], axis=-1), 4.0311289 / 1.5, rtol=1e-5)
+    # cameras look along their -z at the origin
+    to_origin = -train.poses[:, :, 3] / np.linalg.norm(train.poses[:, :, 3], axis=-1, keepdims=True)
+    np.testing.assert_allclose(-train.poses[:, :, 2], to_origin, atol=1e-5)
+    assert train.names[0] == "train/r_0"
+
+
+def test_bundled_scene_is_small_enough_to_bundle():
+    size = sum(file.stat().st_size for file in MARBLES.rglob("*") if file.is_file())
+    assert size < 3_000_000
+
+
+def test_bound_is_the_scale():
+    near, far = load(MARBLES, bound=1.5), load(MARBLES, bound=3.0)
+    np.testing.assert_allclose(
+        near.splits["test"].poses[:, :, 3], 2 * far.splits["test"].poses[:, :, 3], rtol=1e-6
+    )
+    assert far.scale == 1 / 3.0
+
+
+def test_downscale_follows_the_lens_and_weights_colour_by_alpha(scene):
+    whole, half = load(scene).splits["train"], load(scene, downscale=2).splits["train"]
+    assert (half.width, half.height) == (100, 100)
+    np.testing.assert_allclose(half.intrinsics, whole.intrinsics / 2)
+    # premultiplied colours average as light does
+    a, b = (s.pictures[0].astype(float) / 255 for s in (whole, half))
+    light = (a[..., :3] * a[..., 3:]).reshape(100, 2, 100, 2, 3).mean((1, 3))
+    np.testing.assert_allclose(b[..., :3] * b[..., 3:], light, atol=1.5 / 255)
+
+
+def test_a_transparent_neighbour_does_not_darken_the_edge():
+    picture = np.zeros((2, 2, 4), np.uint8)
+    picture[0, 0] = (200, 100, 50, 255)
+    np.testing.assert_array_equal(shrink(picture, 2)[0, 0], (200, 100, 50, 64))
+
+
+def test_picture_without_alpha_is_opaque(scene):
+    for file in (scene / "train").iterdir():
+        Image.open(file).convert("RGB").save(file)
+    assert (load(scene).splits["train"].pictures[..., 3] == 255).all()
+
+
+def test_no_such_folder(tmp_path):
+    assert "no such folder" in refusal(tmp_path / "nowhere")
+
+
+def test_a_file_is_no_folder(scene):
+    assert "is a file" in refusal(scene / "transforms_train.json")
+
+
+def test_unknown_format(tmp_path):
+    assert "transforms_train.json" in refusal(tmp_path)
+
+
+def test_json_that_does_not_parse_names_the_line(scene):
+    file = scene / "transforms_train.json"
+    lines = file.read_text().splitlines()
+    lines[4] = lines[4] + ",,"
+    file.write_text("\n".join(lines))
+    assert f"{file}, line 5" in refusal(scene)
+
+
+def test_json_of_another_kind(scene):
+    (scene / "transforms_train.json").write_text("[1, 2]")
+    assert "list" in refusal(scene)
+
+
+def test_missing_picture_is_named(scene):
+    (scene / "train" / "r_2.png").unlink()
+    line = refusal(scene)
+    assert "frame 2" in line and "r_2.png" in line
+
+
+@pytest.mark.parametrize("content", [b"not a picture", b""])
+def test_undecodable_picture_is_named(scene, content):
+    (scene / "train" / "r_1.png").write_bytes(content)
+    assert "r_1.png" in refusal(scene)
+
+
+def test_truncated_picture_is_named(scene):
+    file = scene / "train" / "r_1.png"
+    file.write_bytes(file.read_bytes()[:2000])
+    assert "r_1.png" in refusal(scene)
+
+
+def test_pictures_of_different_sizes(scene):
+    file = scene / "train" / "r_3.png"
+    Image.open(file).resize((100, 100)).save(file)
+    line = refusal(scene)
+    assert "r_3.png" in line and "100x100" in line and "200x200" in line
+
+
+@pytest.mark.parametrize("fault", ["scaled", "mirrored", "short", "text", "infinite", "last row"])
+def test_pose_that_is_no_rigid_motion(scene, fault):
+    def change(meta):
+        pose = meta["frames"][1]["transform_matrix"]
+        if fault == "scaled":
+            pose[0] = [2 * x for x in pose[0]]
+        elif fault == "mirrored":
+            for row in pose[:3]:
+                row[0] = -row[0]
+        elif fault == "short":
+            del pose[2]
+        elif fault == "text":
+            pose[0][0] = "one"
+        elif fault == "infinite":
+            pose[0][3] = float("inf")
+        else:
+            pose[3] = [0, 0, 1, 1]
+
+    rewrite(scene, change)
+    line = refusal(scene)
+    assert "frame 1" in line and "transform_matrix" in line
+
+
+def test_missing_keys(scene):
+    rewrite(scene, lambda meta: meta.pop("camera_angle_x"))
+    assert "camera_angle_x is missing" in refusal(scene)
+    rewrite(scene, lambda meta: meta.update(camera_angle_x=7.0))
+    assert "radians" in refusal(scene)
+    rewrite(scene, lambda meta: meta.pop("frames"))
+    assert "frames is missing" in refusal(scene)
+    rewrite(scene, lambda meta: meta.update(frames=[]))
+    assert "no frames" in refusal(scene)
+    rewrite(scene, lambda meta: meta.update(frames=[3]))
+    assert "frame 0" in refusal(scene)
+
+
+def test_downscale_that_does_not_divide(scene):
+    assert "downscale 3" in refusal(scene, downscale=3)
+    assert "downscale 0" in refusal(scene, downscale=0)
+    assert "bound" in refusal(scene, bound=0.0)
+
+
+def test_real_lego(real_data):
+    scene = load(real_data / "lego", downscale=8)
+    assert (len(scene.splits["train"]), len(scene.splits["test"])) == (100, 25)
+    assert scene.splits["train"].pictures.shape[1:] == (100, 100, 4)
+    opaque = (scene.splits["train"].pictures[..., 3] > 127).mean()
+    assert 0.1 < opaque < 0.5
