@@ -180,8 +180,6 @@ def check(config: Config) -> Config:
         )
     if config.field.direction_frequencies == 0 and not config.field.include_input:
         raise InputError("field.direction_frequencies is 0 and include_input false: no view is left")
-    if config.training.slots > config.training.rays:
-        raise InputError("training.slots exceeds training.rays: no more rays can be rendered than drawn")
     if not config.occupancy.decay < 1:
         raise InputError(f"occupancy.decay is {config.occupancy.decay}: it must be below 1")
     return config

@@ -104,11 +104,11 @@ def start(config: Config) -> tuple[Model, TrainState]:
 
 def rays_of(batch: Batch, lenses: Lenses, config: Config, key: jax.Array) -> Rays:
     """A batch's rays, made on the device, and its colours over the background of the config."""
-    pixel = batch.pixel.astype(float) + 0.5
+    pixel = jnp.asarray(batch.pixel, float) + 0.5
     origin, direction = camera.rays(
         pixel, lenses.intrinsics[batch.picture], lenses.poses[batch.picture]
     )
-    rgba = batch.rgba.astype(float) / 255
+    rgba = jnp.asarray(batch.rgba, float) / 255
     if config.data.background == "random":
         background = jax.random.uniform(key, origin.shape)
     else:
@@ -210,7 +210,7 @@ class Step:
         )
         taken = rays.share > 0
         error += jnp.sum((seen["rendered colour"] - rays.photograph) ** 2 * taken[:, None])
-        finite = jnp.isfinite(loss) & jnp.isfinite(optax.global_norm(gradient))
+        finite = jnp.isfinite(loss) & jnp.isfinite(optax.tree.norm(gradient))
         metrics = Metrics(loss, error / (3 * (count - dropped)), count - dropped, dropped, finite)
         return loss, gradient, metrics, {"photograph": rays.photograph} | seen
 
