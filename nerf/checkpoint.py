@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 
@@ -41,18 +42,24 @@ class Checkpoints:
         step = self.latest
         if step is None:
             raise InputError(f"{self._run}: has no checkpoint yet; train it again from the start")
-        names = _named(like)
-        target = {k: jax.ShapeDtypeStruct(np.shape(v), v.dtype) for k, v in names.items()}
-        target["seconds"] = jax.ShapeDtypeStruct((), np.float64)
         try:
-            with jax.enable_x64(True):  # for the seconds: they are float64
-                found = self._manager.restore(step, args=ocp.args.StandardRestore(target))
+            found = self._manager.restore(step, args=ocp.args.StandardRestore())
         except (ValueError, KeyError, OSError) as error:
-            reason = " ".join(str(error).split())[:200]
+            reason = " ".join(str(error).split())[:120]
             raise InputError(
-                f"{self._run}, checkpoint {step}: does not fit the run's config, or is broken: {reason}"
+                f"{self._run}, checkpoint {step}: is broken: {reason}; remove it to use the one before"
             ) from error
-        leaves = [jax.numpy.asarray(found[name]) for name in names]
+        names = _named(like)
+        # orbax would pad or cut what does not fit: what is asked for must be what is there
+        for name in sorted(names.keys() ^ (found.keys() - {"seconds"})):
+            raise InputError(f"{self._run}, checkpoint {step}: another field: {name} on one side only")
+        for name, wanted in names.items():
+            if found[name].shape != wanted.shape or found[name].dtype != wanted.dtype:
+                raise InputError(
+                    f"{self._run}, checkpoint {step}: another field: {name} has shape "
+                    f"{found[name].shape}, by the config {wanted.shape}; leave the field as it was"
+                )
+        leaves = [jnp.asarray(found[name]) for name in names]
         return jax.tree.unflatten(jax.tree.structure(like), leaves), float(found["seconds"])
 
     def close(self) -> None:

@@ -176,8 +176,12 @@ def _parse(kind: Any, arguments: list[str], command: str, default: Any = None) -
 
 def _one_line(boxed: str) -> str:
     """The first paragraph of tyro's box, and the option that it thinks was meant."""
-    inside = " ".join(line.strip("│ ") for line in boxed.splitlines() if line.startswith("│"))
-    said = re.split(r"─{8,}|Got errors:", inside)[0].strip(" .")
+    # title, rule, what is said, rule, hints; on a terminal in a frame that holds the title too
+    framed = "╭" in boxed
+    lines = [line.strip("│ ") for line in boxed.splitlines() if line[:1] not in "╭╰" or not line]
+    parts = [part.strip(" .") for part in re.split(r"[─-]{8,}", " ".join(lines))]
+    said = re.split("Got errors:", parts[0 if framed else 1])[0].strip(" .")
+    inside = " ".join(parts)
     unknown = re.match(r"Unrecognized options: (-[^\s,]+)", said)
     if not unknown:
         return f"{said}; see --help"

@@ -11,12 +11,13 @@ from data.scene import Camera, Split
 def orbit(split: Split, frames: int) -> list[Camera]:
     """Once around what the cameras look at, at their mean distance and mean height.
 
-    The centre is the point nearest to all of their optical axes; up is the mean of their own.
+    The centre is the point nearest to all of their optical axes; up is what their horizons have
+    in common.
     """
     poses = split.poses.astype(np.float64)
     places, back = poses[:, :, 3], poses[:, :, 2]
     centre = _nearest_to_axes(places, back)
-    up = _unit(poses[:, :, 1].mean(0))
+    up = _upright(poses)
     offsets = places - centre
     distance = float(np.linalg.norm(offsets, axis=-1).mean())
     height = float(np.clip((offsets @ up).mean() / distance, -0.95, 0.95))
@@ -54,6 +55,14 @@ def _nearest_to_axes(places, directions):
     # parallel axes leave a direction open; the least-squares solution stays near the cameras
     middle = places.mean(0)
     return middle + np.linalg.lstsq(system, right_side - system @ middle, rcond=1e-6)[0]
+
+
+def _upright(poses):
+    """The direction most nearly across all of the cameras' x axes; near their mean y axis if many."""
+    right, top = poses[:, :, 0], _unit(poses[:, :, 1].mean(0))
+    level = np.einsum("na,nb->ab", right, right) / len(poses) - 1e-3 * np.outer(top, top)
+    up = np.linalg.eigh(level)[1][:, 0]
+    return up if up @ top > 0 else -up
 
 
 def _unit(v):

@@ -106,7 +106,7 @@ def relu(z: Float[Array, "..."]) -> Float[Array, "..."]:
 
 
 def relu_fwd(z):
-    return jnp.where(z > 0, z, 0), z  # (4), with the choice of (8) at 0
+    return jnp.where(z <= 0, 0, z), z  # (4), with the choice of (8) at 0; NaN passes
 
 
 def relu_bwd(z, y_bar):

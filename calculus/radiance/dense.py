@@ -142,7 +142,7 @@ def _forward(layers, rows, skip):
             h = jnp.concatenate([h, rows], axis=-1)
         given.append(h)
         z = h @ W + b[None, :]  # (3)
-        h = jnp.where(z > 0, z, 0)  # (2)
+        h = jnp.where(z <= 0, 0, z)  # (2); NaN passes, or a broken layer would look like a dead one
     return given, z
 
 

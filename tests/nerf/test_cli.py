@@ -1,0 +1,214 @@
+"""The command line, as a user types it."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nerf import cli, commands
+from tests.nerf.conftest import MARBLES, ROOT
+
+TINY = [str(ROOT / "configs" / "tiny.toml"), "--scene", str(MARBLES), "--data.downscale", "4"]
+
+
+def nerf(*arguments) -> int:
+    with pytest.raises(SystemExit) as end:
+        cli.main([str(a) for a in arguments])
+    return end.value.code
+
+
+def mistake(capsys, *arguments) -> str:
+    """The one line that a mistake ends in."""
+    capsys.readouterr()
+    assert nerf(*arguments) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("nerf: ") and said.count("\n") == 1, said
+    return said
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run of a few steps."""
+    folder = tmp_path_factory.mktemp("runs") / "tiny"
+    assert nerf("train", *TINY, "--run", folder, "--steps", 40) == 0
+    return folder
+
+
+def test_a_run_is_a_folder(run):
+    assert {"config.toml", "metrics.jsonl", "checkpoints", "tensorboard"} <= {
+        p.name for p in run.iterdir()
+    }
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [20, 40]
+    assert all(row["rays_per_second"] > 0 and np.isfinite(row["loss"]) for row in rows)
+    assert any(p.name.startswith("events.out") for p in (run / "tensorboard").iterdir())
+    assert f'scene = "{MARBLES}"' in (run / "config.toml").read_text()
+
+
+def test_eval_writes_metrics_and_pictures(run, capsys):
+    assert nerf("eval", run, "--views", 3) == 0
+    assert "PSNR" in capsys.readouterr().out
+    metrics = json.loads((run / "eval" / "metrics.json").read_text())
+    assert set(metrics) == {"psnr", "ssim", "protocol", "seconds", "views"}
+    assert {"background", "size", "split", "quantisation"} <= set(metrics["protocol"])
+    assert [view["name"] for view in metrics["views"]] == ["test/r_0", "test/r_3", "test/r_6"]
+    for key in ("psnr", "ssim"):
+        np.testing.assert_allclose(metrics[key], np.mean([v[key] for v in metrics["views"]]))
+    assert metrics["seconds"] > 0 and 8 < metrics["psnr"] < 60
+    assert (run / "eval" / "views" / "test_r_3.png").is_file()
+    with Image.open(run / "eval" / "overview.png") as overview:
+        assert overview.width % 4 == 0
+
+
+@pytest.mark.parametrize("name", ["film.mp4", "film.gif", "frames"])
+def test_render_makes_a_film(run, tmp_path, name):
+    out = tmp_path / name
+    assert nerf("render", run, "--path", "orbit", "--out", out, "--frames", 2) == 0
+    assert len(list(out.iterdir())) == 2 if name == "frames" else out.stat().st_size > 500
+
+
+def test_resume_goes_on(run, tmp_path, capsys):
+    copy = tmp_path / "copy"
+    shutil.copytree(run, copy)
+    assert nerf("train", "--resume", copy, "--steps", 60) == 0
+    rows = [json.loads(line) for line in (copy / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [20, 40, 60]
+    assert "steps = 60" in (copy / "config.toml").read_text()
+    assert "at step 60 of 60 already" in mistake(capsys, "train", "--resume", copy)
+
+
+def test_resume_refuses_another_field(run, tmp_path, capsys):
+    copy = tmp_path / "copy"
+    shutil.copytree(run, copy)
+    said = mistake(capsys, "train", "--resume", copy, "--steps", 60, "--field.trunk-width", 8)
+    assert "another field: " in said and "leave the field as it was" in said
+
+
+def test_a_run_is_not_overwritten(run, capsys):
+    assert "--resume" in mistake(capsys, "train", *TINY, "--run", run)
+
+
+def test_the_loss_goes_bad_and_the_last_good_checkpoint_stays(tmp_path, capsys):
+    folder = tmp_path / "wild"
+    said = mistake(
+        capsys, "train", *TINY, "--run", folder, "--training.learning-rate", "1e30",
+        "--training.final-learning-rate", "1e30",
+    )  # fmt: skip
+    assert re.search(r"step \d+: (parameter|rendered|loss|gradient).* is not finite", said)
+    (kept,) = [p.name for p in (folder / "checkpoints").iterdir() if p.name.isdigit()]
+    assert f"the checkpoint of step {kept} is good" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["trian"], "did you mean train?"),
+        (["train"], "no scene: name its folder with --scene PATH"),
+        (["train", "--sceen", "x"], "unknown option --sceen; did you mean --scene?"),
+        (["train", "--field.trunk-widht", "3"], "did you mean --field.trunk-width?"),
+        (["train", "--steps", "many"], "--steps"),
+        (["train", "--steps", "-4"], "steps is -4: it must be above 0"),
+        (["train", "--derivatives", "foot"], "Expected one of ('hand', 'auto')"),
+        (["train", "--scene", "/nowhere/at/all"], "no such folder"),
+        (["train", "nope.toml"], "nope.toml: no such file"),
+        (["train", "--resume", "/nowhere"], "no such folder"),
+        (["eval"], "Folder of the run"),
+        (["eval", "/nowhere"], "no such folder"),
+        (["eval", str(MARBLES)], "not a run: it has no config.toml"),
+        (["render", str(MARBLES), "--out", "x.mp4"], "not a run"),
+        (["render", "x", "--out", "x.avi"], "unknown ending"),
+        (["render", "x", "--out", "x.mp4", "--frames", "0"], "--frames 0"),
+        (["eval", "x", "--views", "0"], "--views 0"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_two(arguments, said, capsys):
+    assert said in mistake(capsys, *arguments)
+
+
+def test_a_split_that_is_not_there(run, capsys):
+    assert "no split 'val'; it has train, test" in mistake(capsys, "eval", run, "--split", "val")
+
+
+def test_a_run_without_checkpoint(run, tmp_path, capsys):
+    (tmp_path / "config.toml").write_text((run / "config.toml").read_text())
+    assert "no checkpoint" in mistake(capsys, "eval", tmp_path)
+
+
+def test_a_broken_checkpoint(run, tmp_path, capsys):
+    copy = tmp_path / "copy"
+    shutil.copytree(run, copy)
+    for file in (copy / "checkpoints").rglob("*"):
+        if file.is_file():
+            file.write_bytes(b"")
+    assert str(copy) in mistake(capsys, "eval", copy)
+
+
+def test_help_says_what_every_option_means(capsys):
+    for command in cli.COMMANDS:
+        assert nerf(command, "--help") == 0
+        text = capsys.readouterr().out
+        for option in re.findall(r"^│ (--[\w.-]+)", text, flags=re.MULTILINE):
+            described = text.split(option, 1)[1].split("│ --", 1)[0]
+            assert len(re.findall(r"[a-z]{3,}", described)) >= 3, f"{command} {option}"
+    assert nerf("--help") == 0
+    assert all(command in capsys.readouterr().out for command in ["train"])
+
+
+def test_a_fresh_run_gets_a_name_of_its_own(tmp_path):
+    (tmp_path / "a").mkdir()
+    assert commands._unused(tmp_path, "a") == tmp_path / "a-2"
+    assert commands._unused(tmp_path, "b") == tmp_path / "b"
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path):
+    folder = tmp_path / "long"
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "nerf.cli", "train", *TINY, "--run", str(folder), "--steps", "100000"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=environment,
+    )  # fmt: skip
+    metrics = folder / "metrics.jsonl"
+    deadline = time.monotonic() + 120
+    while not (metrics.exists() and metrics.stat().st_size) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    said, complaint = process.communicate(timeout=60)
+    assert process.returncode == 130, complaint
+    assert f"nerf train --resume {folder}" in said
+    assert "Traceback" not in complaint
+    (kept,) = [int(p.name) for p in (folder / "checkpoints").iterdir() if p.name.isdigit()]
+    assert f"stopped at step {kept}" in said
+
+
+def test_the_demo_end_to_end(tmp_path, capsys):
+    folder = tmp_path / "demo"
+    code = nerf(
+        "demo", "--run", folder, "--steps", 30, "--frames", 2, "--data.downscale", 4,
+        "--field.grid-vertices", 8, 16, "--occupancy.cells", 16,
+    )  # fmt: skip
+    assert code == 0
+    assert f"all of it is in {folder}" in capsys.readouterr().out
+    for made in ("eval/metrics.json", "eval/overview.png", "orbit.mp4"):
+        assert (folder / made).is_file()
+
+
+def test_real_lego_from_the_command_line(real_data, tmp_path):
+    """The grid field learns real pictures: seconds of it are worth 18 dB on held-out views."""
+    folder = tmp_path / "lego"
+    lego = Path(real_data) / "lego"
+    config = ROOT / "configs" / "lego.toml"
+    code = nerf(
+        "train", config, "--scene", lego, "--run", folder, "--data.downscale", 8, "--steps", 100
+    )
+    assert code == 0
+    assert nerf("eval", folder, "--views", 2) == 0
+    assert json.loads((folder / "eval" / "metrics.json").read_text())["psnr"] > 18

@@ -1,0 +1,130 @@
+"""PSNR and SSIM against loops, pictures and films that open, and paths that look at the scene."""
+
+import math
+
+import imageio.v2 as imageio
+import numpy as np
+import pytest
+from PIL import Image
+
+from data.errors import InputError
+from data.scene import Split
+from nerf import paths, pictures
+from nerf.evaluate import measured, ssim
+from nerf.render import Pixels
+
+
+def noisy(seed, size=24):
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[0:size, 0:size] / size
+    a = np.stack([x, y, 0.5 + 0.4 * np.sin(9 * x * y)], axis=-1)
+    return a, np.clip(a + 0.1 * rng.normal(size=a.shape), 0, 1)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_ssim_is_its_definition_written_as_a_loop(seed):
+    a, b = noisy(seed)
+    window = np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2)
+    window = np.outer(window, window) / window.sum() ** 2
+    values = []
+    for row in range(a.shape[0] - 10):
+        for column in range(a.shape[1] - 10):
+            for channel in range(3):
+                p, q = (m[row : row + 11, column : column + 11, channel] for m in (a, b))
+                mean_p, mean_q = (window * p).sum(), (window * q).sum()
+                var_p = (window * (p - mean_p) ** 2).sum()
+                var_q = (window * (q - mean_q) ** 2).sum()
+                covariance = (window * (p - mean_p) * (q - mean_q)).sum()
+                values.append(
+                    (2 * mean_p * mean_q + 1e-4) * (2 * covariance + 9e-4)
+                    / ((mean_p**2 + mean_q**2 + 1e-4) * (var_p + var_q + 9e-4))
+                )  # fmt: skip
+    np.testing.assert_allclose(ssim(a, b), np.mean(values), rtol=1e-10)
+    assert ssim(a, a) == pytest.approx(1.0)
+
+
+def test_psnr_is_taken_of_eight_bits():
+    a = np.full((20, 20, 3), 0.5)
+    assert measured(a, a + 0.0005)["psnr"] > 60, "less than one step is no error"
+    found = measured(a, a + 10 / 255)["psnr"]
+    np.testing.assert_allclose(found, 20 * math.log10(25.5), rtol=1e-6)
+    assert math.isfinite(measured(a, a)["psnr"])
+
+
+def some_pixels(h=20, w=30):
+    rng = np.random.default_rng(0)
+    opacity = np.zeros((h, w), np.float32)
+    opacity[5:15, 5:25] = 1
+    depth = opacity * np.linspace(2, 4, w, dtype=np.float32)
+    return Pixels(rng.random((h, w, 3), dtype=np.float32), opacity, depth)
+
+
+def test_depth_picture_is_light_when_near_and_white_when_empty():
+    picture = pictures.depth_picture(some_pixels()).astype(int)
+    assert (picture[0] == 255).all()
+    assert picture[10, 6].sum() > picture[10, 23].sum() + 100
+
+
+def test_depth_picture_of_nothing():
+    nothing = Pixels(*(np.zeros_like(v) for v in some_pixels()))
+    assert (pictures.depth_picture(nothing) == 255).all()
+
+
+def test_panel_holds_four_pictures():
+    pixels = some_pixels()
+    panel = pictures.panel(np.zeros((20, 30, 3)), pixels, "r_0")
+    height, width, _ = panel.shape
+    assert width % (4 * 30) == 0 and width >= 4 * pictures.PANEL_WIDTH
+    assert height == 16 + 20 * (width // 120)
+
+
+# imageio's reader leaves its pipes to ffmpeg open
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("name", ["film.mp4", "film.gif", "frames"])
+@pytest.mark.parametrize("size", [(20, 30), (21, 31)])
+def test_films_open_and_have_their_frames(tmp_path, name, size):
+    frames = [np.full((*size, 3), 20 * k, np.uint8) for k in range(7)]
+    out = tmp_path / "new" / name
+    pictures.save_film(iter(frames), out, fps=10)
+    if name == "frames":
+        found = [np.asarray(Image.open(file)) for file in sorted(out.iterdir())]
+        np.testing.assert_array_equal(found, frames)
+        return
+    with imageio.get_reader(out) as film:
+        found = [np.asarray(frame)[..., :3] for frame in film]
+    assert len(found) == 7
+    assert abs(float(found[5].mean()) - 100) < 6
+    assert found[0].shape[0] in (size[0], size[0] + 1)
+
+
+def test_film_of_an_unknown_kind(tmp_path):
+    with pytest.raises(InputError, match=r"\.mp4 or \.gif"):
+        pictures.save_film([], tmp_path / "film.avi", fps=10)
+
+
+def test_orbit_looks_at_the_scene_from_where_it_was_photographed(photographs):
+    path = paths.orbit(photographs, 16)
+    assert len(path) == 16
+    poses = np.stack([camera.pose for camera in path]).astype(float)
+    taken = photographs.poses.astype(float)
+    distance = np.linalg.norm(taken[:, :, 3], axis=-1).mean()
+    np.testing.assert_allclose(np.linalg.norm(poses[:, :, 3], axis=-1), distance, rtol=1e-3)
+    np.testing.assert_allclose(poses[:, 2, 3], taken[:, 2, 3].mean(), rtol=1e-2)
+    for pose in poses:
+        R = pose[:, :3]
+        np.testing.assert_allclose(R.T @ R, np.eye(3), atol=1e-6)
+        assert np.linalg.det(R) > 0
+        np.testing.assert_allclose(-R[:, 2], -pose[:, 3] / distance, atol=1e-3)
+        assert R[2, 1] > 0, "upside down"
+    turns = np.unwrap(np.arctan2(poses[:, 1, 3], poses[:, 0, 3]))
+    np.testing.assert_allclose(np.diff(turns), 2 * np.pi / 16, rtol=1e-3)
+
+
+def test_orbit_of_cameras_that_all_look_straight_down():
+    poses = np.tile(np.eye(4, dtype=np.float32)[:3], (3, 1, 1))
+    poses[:, :, 3] = [[0, 0, 2], [0.5, 0, 2], [0, 0.5, 2]]
+    split = Split(
+        tuple("abc"), np.zeros((3, 4, 4, 4), np.uint8), np.ones((3, 4), np.float32), poses
+    )
+    for camera in paths.orbit(split, 5):
+        assert np.isfinite(camera.pose).all()
