@@ -106,7 +106,10 @@ def _affine(key):
 def _mlp(key):
     sizes = ((4, 8), (8, 8), (8 + 4, 8), (8, 3))  # the third layer is given the input again
     layers = tuple(
-        (_normal(jax.random.fold_in(key, 2 * l), *size), _normal(jax.random.fold_in(key, 2 * l + 1), size[1]))
+        (
+            _normal(jax.random.fold_in(key, 2 * l), *size),
+            _normal(jax.random.fold_in(key, 2 * l + 1), size[1]),
+        )
         for l, size in enumerate(sizes)
     )
     return layers, _normal(jax.random.fold_in(key, 99), 4)
@@ -114,7 +117,10 @@ def _mlp(key):
 
 def _away_from_zero(key):
     a, b = jax.random.split(key)
-    return (jnp.where(jax.random.bernoulli(a, shape=(7,)), 1.0, -1.0) * _uniform(b, 7, low=0.2, high=3.0),)
+    return (
+        jnp.where(jax.random.bernoulli(a, shape=(7,)), 1.0, -1.0)
+        * _uniform(b, 7, low=0.2, high=3.0),
+    )
 
 
 def _any_number(key):
@@ -185,7 +191,14 @@ _TAU = {
     "leak behind a wall": ([12.0, 1e-6, 2e-6, 1e-6, 1e-6, 3e-6],),
 }
 _SCENE = (
-    [[0.2, 0.4, 0.9], [0.9, 0.1, 0.3], [0.5, 0.5, 0.1], [0.3, 0.8, 0.6], [0.7, 0.2, 0.2], [0.1] * 3],
+    [
+        [0.2, 0.4, 0.9],
+        [0.9, 0.1, 0.3],
+        [0.5, 0.5, 0.1],
+        [0.3, 0.8, 0.6],
+        [0.7, 0.2, 0.2],
+        [0.1] * 3,
+    ],
     [1.0, 1.5, 2.0, 3.0, 4.0, 5.0],
     [1.0, 0.5, 0.25],
 )

@@ -116,7 +116,9 @@ def _picture_path(folder: Path, file_path: str, where: str) -> Path:
     for candidate in candidates:
         if candidate.is_file():
             return candidate
-    raise InputError(f"{where}: its picture {candidates[0]} is missing; restore it or drop the frame")
+    raise InputError(
+        f"{where}: its picture {candidates[0]} is missing; restore it or drop the frame"
+    )
 
 
 def _picture(file: Path, downscale: int) -> np.ndarray:
@@ -128,7 +130,9 @@ def _picture(file: Path, downscale: int) -> np.ndarray:
         raise InputError(f"{file}: can't be decoded as a picture: {reason}") from error
     h, w, _ = picture.shape
     if h % downscale or w % downscale:
-        raise InputError(f"{file}: {w}x{h} can't be divided by downscale {downscale}; choose another")
+        raise InputError(
+            f"{file}: {w}x{h} can't be divided by downscale {downscale}; choose another"
+        )
     return shrink(picture, downscale)
 
 

@@ -1,13 +1,13 @@
 """The application: fits a radiance field to photographs, and renders it from new viewpoints.
 
-    config      every setting, with its unit; TOML files and flags
-    field       the radiance fields
-    occupancy   which cells of space are worth asking
-    render      rays -> pixels
-    train       one step, and the loop
-    evaluate    held-out views: pictures, PSNR, SSIM
-    paths       orbits around the scene
-    checkpoint  a run on disk, and how to go on with it
-    pictures    panels, depth in colour, films
-    cli         the command line
+config      every setting, with its unit; TOML files and flags
+field       the radiance fields
+occupancy   which cells of space are worth asking
+render      rays -> pixels
+train       one step, and the loop
+evaluate    held-out views: pictures, PSNR, SSIM
+paths       orbits around the scene
+checkpoint  a run on disk, and how to go on with it
+pictures    panels, depth in colour, films
+cli         the command line
 """

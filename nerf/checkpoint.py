@@ -47,12 +47,14 @@ class Checkpoints:
         except (ValueError, KeyError, OSError) as error:
             reason = " ".join(str(error).split())[:120]
             raise InputError(
-                f"{self._run}, checkpoint {step}: is broken: {reason}; remove it to use the one before"
+                f"{self._run}, checkpoint {step}: broken: {reason}; remove it to use the one before"
             ) from error
         names = _named(like)
         # orbax would pad or cut what does not fit: what is asked for must be what is there
         for name in sorted(names.keys() ^ (found.keys() - {"seconds"})):
-            raise InputError(f"{self._run}, checkpoint {step}: another field: {name} on one side only")
+            raise InputError(
+                f"{self._run}, checkpoint {step}: another field: {name} on one side only"
+            )
         for name, wanted in names.items():
             if found[name].shape != wanted.shape or found[name].dtype != wanted.dtype:
                 raise InputError(
@@ -86,7 +88,9 @@ def create(run: Path, config: Config) -> None:
 def config_of(run: Path) -> Config:
     """The config of a run folder; refuses a folder that is none."""
     if not run.is_dir():
-        raise InputError(f"{run}: no such folder; name the folder of a run, as `nerf train` printed it")
+        raise InputError(
+            f"{run}: no such folder; name the folder of a run, as `nerf train` printed it"
+        )
     if not (run / "config.toml").is_file():
         raise InputError(f"{run}: not a run: it has no config.toml; `nerf train` makes one")
     return read(run / "config.toml")

@@ -51,7 +51,7 @@ class RenderArguments:
     out: Path
     """The film, .mp4 or .gif; a name without ending makes a folder of PNG."""
     path: Literal["orbit"] = "orbit"
-    """Where the camera goes: orbit is once around, as high and far as the photographs were taken."""
+    """Where the camera goes: orbit is once around, as high and far as the photographs are."""
     frames: int = 120
     """Number of views."""
     fps: int = 30
@@ -62,10 +62,10 @@ class RenderArguments:
 
 @dataclass(frozen=True)
 class DemoArguments(Config):
-    """Train on the bundled scene, evaluate, and render an orbit: everything once, in two minutes."""
+    """Train on the bundled scene, evaluate, render an orbit: everything once, in two minutes."""
 
     max_seconds: float | None = 60.0
-    """Training ends after this many seconds, compilation included, if the steps do not end first."""
+    """Training ends after this many seconds, compilation included, unless its steps end first."""
     frames: int = 72
     """Views of the orbit."""
 
@@ -98,7 +98,9 @@ def _train(arguments: list[str]) -> int:
     default = Config()
     if first.resume is not None:
         if first.config is not None:
-            raise InputError("--resume goes on with the run's own settings: leave the TOML file out")
+            raise InputError(
+                "--resume goes on with the run's own settings: leave the TOML file out"
+            )
         from nerf.checkpoint import config_of
 
         default = config_of(first.resume)

@@ -138,7 +138,7 @@ class Config:
     steps: int = 2000
     """Training ends after this many steps."""
     max_seconds: float | None = None
-    """Training ends after this many seconds, compilation included, if the steps do not end first."""
+    """Training ends after this many seconds, compilation included, unless its steps end first."""
     seed: int = 0
     """Of everything random: same seed, same machine, same bits."""
     derivatives: Literal["hand", "auto"] = "hand"
@@ -179,7 +179,9 @@ def check(config: Config) -> Config:
             f"than trunk_layers ({config.field.trunk_layers})"
         )
     if config.field.direction_frequencies == 0 and not config.field.include_input:
-        raise InputError("field.direction_frequencies is 0 and include_input false: no view is left")
+        raise InputError(
+            "field.direction_frequencies is 0 and include_input false: no view is left"
+        )
     if not config.occupancy.decay < 1:
         raise InputError(f"occupancy.decay is {config.occupancy.decay}: it must be below 1")
     return config

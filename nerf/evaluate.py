@@ -33,16 +33,19 @@ def evaluate(
     tick: Callable[[int], Any] = lambda pixels: None,
 ) -> dict[str, Any]:
     """Renders views of a split, writes panels and `metrics.json` into `out`, returns the latter."""
-    rows, panels = [], {}
+    rows: list[dict[str, Any]] = []
+    panels = {}
     for view in views:
         photograph = over(split.pictures[view], BACKGROUNDS[BACKGROUND])
         pixels = renderer.picture(params, grid, split.camera(view), tick)
         row = measured(pixels.colour, photograph)
-        rows.append({"name": split.names[view]} | row)
+        rows.append({"name": split.names[view], **row})
         panels[view] = panel(photograph, pixels, f"{split.names[view]}, {row['psnr']:.2f} dB")
         save(panels[view], out / "views" / f"{split.names[view].replace('/', '_')}.png")
-    even = np.linspace(0, len(views) - 1, min(SHOWN, len(views))).round().astype(int)
-    save(np.concatenate([panels[views[k]] for k in even]), out / "overview.png")
+    shown = (
+        [k * len(views) // SHOWN for k in range(SHOWN)] if len(views) > SHOWN else range(len(views))
+    )
+    save(np.concatenate([panels[views[k]] for k in shown]), out / "overview.png")
     metrics = {
         "psnr": float(np.mean([row["psnr"] for row in rows])),
         "ssim": float(np.mean([row["ssim"] for row in rows])),

@@ -39,7 +39,7 @@ class Field(nnx.Module):
     def __init__(self, config: FieldConfig, key: jax.Array):
         self.config = config
         grid_key, trunk_key, head_key = jax.random.split(key, 3)
-        self.grids = nnx.List()
+        self.grids: nnx.List = nnx.List()
         if config.encoding == "grid":
             for k, n in enumerate(config.grid_vertices):
                 drawn = jax.random.uniform(
@@ -142,7 +142,8 @@ def direction_features(config: FieldConfig) -> int:
 
 
 def _network(inputs: int, sizes: list[int], skip: int, key: jax.Array) -> nnx.List:
-    layers, given = nnx.List(), inputs
+    layers: nnx.List = nnx.List()
+    given = inputs
     for number, size in enumerate(sizes, start=1):
         if number == skip:
             given += inputs

@@ -89,7 +89,7 @@ def probe(
     probes: int,
     jitter: Float[Array, " rays"],
 ) -> Probed:
-    """Looks along rays for occupied cells, at `probes` even places shifted by `jitter` in [0, 1)."""
+    """Looks along rays for occupied cells at even places, each shifted by `jitter` in [0, 1)."""
     t_near, t_far = sampling.box_interval(origin, direction)
     edges = sampling.stratified(t_near, t_far, jnp.zeros((t_near.shape[0], probes - 1)))
     places = edges[:, :-1] + jitter[:, None] * (edges[:, 1:] - edges[:, :-1])

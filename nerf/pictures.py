@@ -3,14 +3,15 @@
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
-import imageio.v2 as imageio
+import imageio.v2
 import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 from data.errors import InputError
-from nerf.render import Pixels
+from nerf.render import Picture
 
 _DARK_TO_LIGHT = np.array(
     [[20, 11, 52], [82, 28, 109], [148, 52, 110], [207, 84, 79], [243, 141, 52], [250, 233, 150]]
@@ -41,7 +42,7 @@ def scaled(value: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
     return np.stack(channels, axis=-1).astype(np.uint8)
 
 
-def depth_picture(pixels: Pixels) -> UInt8[np.ndarray, "h w 3"]:
+def depth_picture(pixels: Picture) -> UInt8[np.ndarray, "h w 3"]:
     """Mean distances, near is light; where little was hit the picture fades to white."""
     seen = pixels.opacity > 0.5
     distance = pixels.depth / np.maximum(pixels.opacity, 1e-6)
@@ -52,7 +53,7 @@ def depth_picture(pixels: Pixels) -> UInt8[np.ndarray, "h w 3"]:
 
 
 def panel(
-    photograph: Float[np.ndarray, "h w 3"], pixels: Pixels, caption: str
+    photograph: Float[np.ndarray, "h w 3"], pixels: Picture, caption: str
 ) -> UInt8[np.ndarray, "_ _ 3"]:
     """photograph | rendering | error | depth, side by side under their names.
 
@@ -82,20 +83,23 @@ def save(picture: UInt8[np.ndarray, "h w 3"], file: Path) -> None:
 def save_film(frames: Iterable[UInt8[np.ndarray, "h w 3"]], out: Path, fps: int) -> None:
     """Write frames as .mp4 or .gif, or as numbered PNG into a folder (no ending)."""
     if out.suffix.lower() not in (*FILMS, ""):
-        raise InputError(f"{out}: a film ends in {' or '.join(FILMS)}; a folder of PNG has no ending")
+        raise InputError(
+            f"{out}: a film ends in {' or '.join(FILMS)}; a folder of PNG has no ending"
+        )
     if out.suffix == "":
         for number, frame in enumerate(frames):
             save(frame, out / f"{number:04d}.png")
         return
     out.parent.mkdir(parents=True, exist_ok=True)
     if out.suffix.lower() == ".gif":
-        imageio.mimwrite(out, list(frames), duration=1000 / fps, loop=0)
+        imageio.v2.mimwrite(out, list(frames), duration=1000 / fps, loop=0)
         return
     # ffmpeg starts without a fork hook of its own: JAX's threads do not survive a fork
     os.environ.setdefault("IMAGEIO_FFMPEG_NO_PREVENT_SIGINT", "1")
-    with imageio.get_writer(
+    film: Any = imageio.v2.get_writer(
         out, fps=fps, codec="libx264", macro_block_size=1, quality=8, pixelformat="yuv420p"
-    ) as film:
+    )
+    with film:
         for frame in frames:
             # players want even sizes: the last row and column are shown twice where they must
             odd = (frame.shape[0] % 2, frame.shape[1] % 2)

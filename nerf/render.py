@@ -28,6 +28,14 @@ class Pixels(NamedTuple):
     """Distance times opacity, scene units: divide by the opacity for the mean distance."""
 
 
+class Picture(NamedTuple):
+    """What a camera sees, in numpy; as `Pixels`."""
+
+    colour: Float[np.ndarray, "h w 3"]
+    opacity: Float[np.ndarray, "h w"]
+    depth: Float[np.ndarray, "h w"]
+
+
 def shade(
     field: Field,
     origin: Float[Array, "rays 3"],
@@ -113,15 +121,12 @@ class Renderer:
         grid: Occupancy | None,
         view: Camera,
         tick: Callable[[int], Any] = lambda pixels: None,
-    ) -> Pixels:
-        """One whole picture, [height, width, ..] in numpy; `tick` is told the pixels just done."""
+    ) -> Picture:
+        """One whole picture; `tick` is told the pixels just done."""
         y, x = np.mgrid[0 : view.height, 0 : view.width].reshape(2, -1).astype(np.float32)
         at = np.stack([x, y], axis=-1) + np.float32(0.5)
-        out = Pixels(
-            np.full((len(at), 3), self._background, np.float32),
-            np.zeros(len(at), np.float32),
-            np.zeros(len(at), np.float32),
-        )
+        colour = np.full((len(at), 3), self._background, np.float32)
+        opacity, depth = np.zeros((2, len(at)), np.float32)
         asked = np.arange(len(at))
         if grid is not None:
             hits = [self._hits(grid, chunk, *_lens(view)) for chunk, _ in self._chunks(at)]
@@ -131,12 +136,12 @@ class Renderer:
         for chunk, real in self._chunks(at[asked]):
             pixels = self._chunk(params, grid, chunk, *_lens(view))
             where = asked[done : done + real]
-            for whole, part in zip(out, pixels, strict=True):
+            for whole, part in zip((colour, opacity, depth), pixels, strict=True):
                 whole[where] = np.asarray(part)[:real]
             done += real
             tick(real)
         shape = (view.height, view.width)
-        return Pixels(*(whole.reshape(*shape, *whole.shape[1:]) for whole in out))
+        return Picture(colour.reshape(*shape, 3), opacity.reshape(shape), depth.reshape(shape))
 
     def _chunks(self, at: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
         """Chunks of one length, the last one filled up, each with its number of real pixels."""
@@ -169,9 +174,9 @@ def rays_in_memory(model: Model) -> int:
     samples = config.sampling.render_samples
     if config.sampling.strategy == "hierarchical":
         samples = config.sampling.coarse + config.sampling.fine
-    # What one sample holds: what the trunk is given, what it gives, what the head is given, each as
-    # it is, joined to others, and cut into blocks; and what compositing reads. Hidden layers live in
-    # blocks and do not count. The suite holds this against what the compiler says.
+    # What one sample holds: what the trunk is given, what it gives, what the head is given, each
+    # as it is, joined to others, and cut into blocks; and what compositing reads. Hidden layers
+    # live in blocks and do not count. The suite holds this against what the compiler says.
     given = position_features(config.field)
     handed_on = 2 * config.field.features + 1 + direction_features(config.field)
     numbers = 3 * (given + handed_on) + 16

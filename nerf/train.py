@@ -8,16 +8,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
-from calculus.radiance import camera, photometric
+from calculus.radiance import photometric
 from data.batches import Batch, batches
 from data.scene import Split
 from nerf import occupancy
 from nerf.config import Config
 from nerf.field import Model, Params
 from nerf.occupancy import Occupancy
-from nerf.render import BACKGROUNDS, hierarchical, occupied
+from nerf.rays import Lenses, Rays, chosen, rays_of
+from nerf.render import hierarchical, occupied
 
 
 class TrainState(NamedTuple):
@@ -41,24 +42,6 @@ class Metrics(NamedTuple):
     """Rays that met something and found no slot: left out whole."""
     good: Array
     """Whether loss and gradient are finite. If not, the step changed nothing."""
-
-
-class Lenses(NamedTuple):
-    """The cameras of a split, on the device."""
-
-    intrinsics: Float[Array, "pictures 4"]
-    poses: Float[Array, "pictures 3 4"]
-
-
-class Rays(NamedTuple):
-    """The rays of a batch and what they ought to show."""
-
-    origin: Float[Array, "rays 3"]
-    direction: Float[Array, "rays 3"]
-    photograph: Float[Array, "rays 3"]
-    background: Float[Array, "rays 3"]
-    share: Float[Array, " rays"]
-    """How much each counts in the loss."""
 
 
 class Progress(NamedTuple):
@@ -102,49 +85,6 @@ def start(config: Config) -> tuple[Model, TrainState]:
     return model, TrainState(jnp.int32(0), params, optimiser(config).init(params), grid)
 
 
-def rays_of(batch: Batch, lenses: Lenses, config: Config, key: jax.Array) -> Rays:
-    """A batch's rays, made on the device, and its colours over the background of the config."""
-    pixel = jnp.asarray(batch.pixel, float) + 0.5
-    origin, direction = camera.rays(
-        pixel, lenses.intrinsics[batch.picture], lenses.poses[batch.picture]
-    )
-    rgba = jnp.asarray(batch.rgba, float) / 255
-    if config.data.background == "random":
-        background = jax.random.uniform(key, origin.shape)
-    else:
-        background = jnp.full(origin.shape, BACKGROUNDS[config.data.background])
-    alpha = rgba[:, 3:]
-    rays = len(origin)
-    photograph = rgba[:, :3] * alpha + background * (1 - alpha)
-    return Rays(origin, direction, photograph, background, jnp.full(rays, 1 / rays))
-
-
-def chosen(
-    rays: Rays, grid: Occupancy, config: Config, key: jax.Array
-) -> tuple[Rays, occupancy.Probed, Array, Array]:
-    """Those rays that meet something, in a fixed number of slots; what the others tell.
-
-    A ray through empty cells shows its background whatever the field is, so it has no gradient:
-    leaving it out changes nothing. Returns the chosen rays, what they meet, and of the others the
-    sum of squared errors and the number dropped for want of a slot.
-    """
-    slots = config.training.slots
-    jitter = jax.random.uniform(key, rays.share.shape)
-    probed = occupancy.probe(
-        grid, rays.origin, rays.direction, config.sampling.probes, jitter
-    )
-    hit = probed.hit
-    order = jnp.argsort(~hit, stable=True)[:slots]
-    taken = hit[order]
-    dropped = jnp.sum(hit) - jnp.sum(taken)
-    empty_error = jnp.sum((rays.background - rays.photograph) ** 2 * ~hit[:, None])
-    kept = jax.tree.map(lambda values: values[order], rays)
-    # every drawn ray counts alike, those that meet nothing with an error that nothing can change
-    counted = jnp.maximum(len(rays.share) - dropped, 1)
-    kept = kept._replace(share=taken / counted)
-    return kept, jax.tree.map(lambda values: values[order], probed), empty_error, dropped
-
-
 def loss_of_rays(
     params: Params,
     model: Model,
@@ -165,9 +105,7 @@ def loss_of_rays(
         colours = [coarse.colour, fine.colour]
     else:
         jitter = jax.random.uniform(key, (len(rays.share), model.config.sampling.samples))
-        fine = occupied(
-            model, params, probed, rays.origin, rays.direction, rays.background, jitter
-        )
+        fine = occupied(model, params, probed, rays.origin, rays.direction, rays.background, jitter)
         colours = [fine.colour]
     seen = {"rendered colour": fine.colour, "rendered opacity": fine.opacity}
     if training.loss == "huber":
@@ -229,6 +167,7 @@ class Step:
         return jax.lax.cond(metrics.good, advance, lambda state: state, state), metrics
 
     def _look_around(self, state: TrainState, everywhere: bool) -> TrainState:
+        assert state.grid is not None
         seed = jax.random.key(self.config.seed ^ 0x6F63)  # another stream than the steps'
         field = self.model.field(state.params)
         grid = occupancy.update(

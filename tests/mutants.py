@@ -32,7 +32,7 @@ class Mutant:
 
 
 def _background_twice(residuals, cotangents):
-    (w, T), (w_bar, T_bar) = residuals, cotangents
+    (_, T), (_, T_bar) = residuals, cotangents
     (tau_bar,) = compositing.weights_bwd(residuals, cotangents)
     return (tau_bar - T[..., -1:] * T_bar[..., None],)
 
@@ -66,13 +66,13 @@ def _suffix_from_the_front(residuals, cotangents):
 
 
 def _suffix_counts_itself(residuals, cotangents):
-    (w, T), (w_bar, T_bar) = residuals, cotangents
+    (w, _), (w_bar, _) = residuals, cotangents
     (tau_bar,) = compositing.weights_bwd(residuals, cotangents)
     return (tau_bar - w * w_bar,)
 
 
 def _light_before_instead_of_behind(residuals, cotangents):
-    (w, T), (w_bar, T_bar) = residuals, cotangents
+    (_, T), (w_bar, _) = residuals, cotangents
     (tau_bar,) = compositing.weights_bwd(residuals, cotangents)
     return (tau_bar + (T[..., :-1] - T[..., 1:]) * w_bar,)
 
@@ -153,7 +153,7 @@ def _skip_forgotten(skip, residuals, y_bar):
 
 
 def _bias_not_summed(residuals, z_bar):
-    x_bar, W_bar, b_bar = dense.affine_bwd(residuals, z_bar)
+    x_bar, W_bar, _ = dense.affine_bwd(residuals, z_bar)
     return x_bar, W_bar, z_bar.reshape(-1, z_bar.shape[-1])[0]
 
 

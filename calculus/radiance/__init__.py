@@ -1,16 +1,16 @@
 """One ray, in the order in which it is computed, every step with its derivative by hand.
 
-    camera       pixel, lens and pose -> ray, and points along it
-    sampling     where to cut the ray (no derivative, says why)
-    encoding     coordinates -> sines and cosines
-    grid         coordinates -> interpolated features
-    dense        features -> raw output of a network
-    activation   raw output -> density, colour
-    compositing  density, interval lengths -> weights
-    pixel        weights, colours, background -> colour, opacity, depth
-    rendering    the last two as one rule
-    integral     what the sum of `rendering` approximates
-    photometric  pixels, photograph -> loss
+camera       pixel, lens and pose -> ray, and points along it
+sampling     where to cut the ray (no derivative, says why)
+encoding     coordinates -> sines and cosines
+grid         coordinates -> interpolated features
+dense        features -> raw output of a network
+activation   raw output -> density, colour
+compositing  density, interval lengths -> weights
+pixel        weights, colours, background -> colour, opacity, depth
+rendering    the last two as one rule
+integral     what the sum of `rendering` approximates
+photometric  pixels, photograph -> loss
 """
 
 from calculus.radiance.activation import bounded_exp, relu, sigmoid, softplus

@@ -100,7 +100,7 @@ def mlp_bwd(skip, residuals, y_bar):
         return layers_bar, x_bar.reshape(x.shape)
 
     def block(total, given):
-        layers_bar, x_bar = _backward(layers, *given, skip)
+        layers_bar, x_bar = _backward(layers, given[0], given[1], skip)
         return jax.tree.map(jnp.add, total, layers_bar), x_bar
 
     start = jax.tree.map(jnp.zeros_like, layers)

@@ -27,7 +27,9 @@ from jaxtyping import Array, Float
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
-def encode(p: Float[Array, "*batch D"], frequencies: int) -> Float[Array, "*batch 2*{frequencies}*D"]:
+def encode(
+    p: Float[Array, "*batch D"], frequencies: int
+) -> Float[Array, "*batch 2*{frequencies}*D"]:
     """The encoding gamma(p) (1) of Mildenhall et al. 2020, with `frequencies` = L >= 1.
 
     Keeps p alone for the way back: D numbers a point, not 2LD.

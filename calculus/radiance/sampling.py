@@ -49,7 +49,7 @@ def stratified(
     t_far: Float[Array, "*batch"],
     jitter: Float[Array, "*batch J"],
 ) -> Float[Array, "*batch J+2"]:
-    """The edges (2) of J + 1 even intervals, inner edges moved by `jitter` in [-1/2, 1/2] intervals.
+    """The edges (2) of J + 1 even intervals, inner edges moved by `jitter` in [-1/2, 1/2] of one.
 
     Jitter of zero gives the even cut that rendering uses; random jitter lets training see the
     field at every distance.

@@ -67,7 +67,9 @@ def batch_is_its_rays(rule: Rule, seed: int) -> None:
         tuple(rows[0][k] if k in rule.shared else row[k] for k in range(len(row))) for row in rows
     ]
     batch = tuple(
-        rows[0][k] if k in rule.shared else jax.tree.map(lambda *v: jnp.stack(v), *(r[k] for r in rows))
+        rows[0][k]
+        if k in rule.shared
+        else jax.tree.map(lambda *v: jnp.stack(v), *(r[k] for r in rows))
         for k in range(len(rows[0]))
     )
     axes = tuple(None if k in rule.shared else 0 for k in range(len(batch)))

@@ -90,7 +90,9 @@ def test_one_rule_is_its_stages(seed):
     staged, staged_pull = jax.vjp(in_stages, *arguments)
     bar = jax.tree.map(lambda v: jax.random.normal(jax.random.key(seed), v.shape), value)
     for a, b in zip(
-        jax.tree.leaves((value, pull(bar))), jax.tree.leaves((staged, staged_pull(bar))), strict=True
+        jax.tree.leaves((value, pull(bar))),
+        jax.tree.leaves((staged, staged_pull(bar))),
+        strict=True,
     ):
         np.testing.assert_allclose(a, b, rtol=1e-13, atol=1e-15)
 
@@ -203,7 +205,9 @@ def test_se3_jacobian_is_that_of_a_moved_camera(seed):
 def test_bounded_exp_is_smooth_where_it_turns_and_bounded_beyond():
     slope = jax.grad(bounded_exp)
     below, above = EXP_BOUND - 1e-9, EXP_BOUND + 1e-9
-    np.testing.assert_allclose(bounded_exp(jnp.array(below)), bounded_exp(jnp.array(above)), rtol=1e-8)
+    np.testing.assert_allclose(
+        bounded_exp(jnp.array(below)), bounded_exp(jnp.array(above)), rtol=1e-8
+    )
     np.testing.assert_allclose(slope(below), slope(above), rtol=1e-8)
     np.testing.assert_allclose(slope(1e4), np.exp(EXP_BOUND))
 

@@ -46,7 +46,9 @@ def test_stratified_edges_cover_the_ray_in_order(seed):
     np.testing.assert_allclose(edges[:, 0], near)
     np.testing.assert_allclose(edges[:, -1], far)
     even = sampling.stratified(near, far, jnp.zeros((2, 15)))
-    np.testing.assert_allclose(jnp.diff(even, axis=-1), (far - near)[:, None] / 16 * jnp.ones((1, 16)))
+    np.testing.assert_allclose(
+        jnp.diff(even, axis=-1), (far - near)[:, None] / 16 * jnp.ones((1, 16))
+    )
 
 
 def test_importance_samples_follow_the_mass():
@@ -62,7 +64,9 @@ def test_importance_samples_follow_the_mass():
 def test_importance_slope_is_the_inverse_function_rule():
     edges, mass = jnp.array([0.0, 1.0, 1.5, 4.0]), jnp.array([1.0, 3.0, 4.0])
     u, h = jnp.array([0.05, 0.3, 0.9]), 1e-6
-    slope = (sampling.by_importance(edges, mass, u + h) - sampling.by_importance(edges, mass, u - h)) / (2 * h)
+    slope = (
+        sampling.by_importance(edges, mass, u + h) - sampling.by_importance(edges, mass, u - h)
+    ) / (2 * h)
     p = mass / 8.0
     np.testing.assert_allclose(slope, (edges[1:] - edges[:-1]) / p, rtol=1e-6)
 

@@ -24,14 +24,16 @@ def some_rays(seed, count=40, **panels):
 
 @pytest.mark.parametrize("seed", [3, 20])
 def test_pixels_to_a_millionth(seed):
-    usual, fine = (MARBLES.render(some_rays(seed, **p), BACKGROUND) for p in ({}, {"panels": 512, "nodes": 8}))
+    usual, fine = (
+        MARBLES.render(some_rays(seed, **p), BACKGROUND) for p in ({}, {"panels": 512, "nodes": 8})
+    )
     for a, b in zip(usual, fine, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
-    finer, finest = (
-        MARBLES.normals(some_rays(seed, panels=p)) for p in (256, 512)
-    )
+    finer, finest = (MARBLES.normals(some_rays(seed, panels=p)) for p in (256, 512))
     np.testing.assert_allclose(finer, finest, atol=1e-6)
-    usual, fine = (MARBLES.pixel_gradients(some_rays(seed, **p), BACKGROUND) for p in ({}, {"panels": 512}))
+    usual, fine = (
+        MARBLES.pixel_gradients(some_rays(seed, **p), BACKGROUND) for p in ({}, {"panels": 512})
+    )
     np.testing.assert_allclose(usual, fine, atol=1e-6)
 
 
@@ -67,7 +69,9 @@ def test_gaussian_on_axis_in_closed_form():
     seen = AnalyticScene((body,)).render(rays, BACKGROUND)
     left = np.exp(-3.0 * 0.2 * np.sqrt(2 * np.pi))
     np.testing.assert_allclose(seen.opacity, 1 - left, rtol=1e-10)
-    np.testing.assert_allclose(seen.colour[0], (1 - left) * np.array(body.colour) + left * BACKGROUND)
+    np.testing.assert_allclose(
+        seen.colour[0], (1 - left) * np.array(body.colour) + left * BACKGROUND
+    )
     # by symmetry half of the light is lost where half of the depth is: not the centre, but near
     assert abs(seen.depth[0] / seen.opacity[0] - 3.0) < 0.2
 
@@ -89,7 +93,9 @@ def test_calculus_renders_the_scene_and_its_gradients():
         background = jnp.broadcast_to(jnp.asarray(BACKGROUND), (12, 3))
         spread = (jnp.broadcast_to(v, (12, n)) for v in (delta, t))
         delta, t = spread
-        (colour, opacity, depth), pull = jax.vjp(volume_render, sigma, delta, colours, t, background)
+        (colour, opacity, depth), pull = jax.vjp(
+            volume_render, sigma, delta, colours, t, background
+        )
         np.testing.assert_allclose(colour, exact.colour, atol=2e-5)
         np.testing.assert_allclose(opacity, exact.opacity, atol=2e-5)
         np.testing.assert_allclose(depth, exact.depth, atol=2e-5)
@@ -119,10 +125,16 @@ def test_bundled_pictures_are_the_scene():
     view = 4
     rng = np.random.default_rng(0)
     xy = np.stack([rng.integers(0, 200, 60), rng.integers(0, 200, 60)], axis=-1)
-    spread = [jnp.broadcast_to(v, (60, *v.shape)) for v in (split.intrinsics[view], split.poses[view])]
+    spread = [
+        jnp.broadcast_to(v, (60, *v.shape)) for v in (split.intrinsics[view], split.poses[view])
+    ]
     origin, direction = camera.rays(jnp.asarray(xy + 0.5, jnp.float32), *spread)
-    rays = Rays(np.asarray(origin, float), np.asarray(direction, float), make_scenes.NEAR, make_scenes.FAR)
+    rays = Rays(
+        np.asarray(origin, float), np.asarray(direction, float), make_scenes.NEAR, make_scenes.FAR
+    )
     exact = MARBLES.render(rays, np.zeros(3))
-    stored = np.asarray(Image.open(FOLDER / "test" / f"r_{view}.png"), float)[xy[:, 1], xy[:, 0]] / 255
+    stored = (
+        np.asarray(Image.open(FOLDER / "test" / f"r_{view}.png"), float)[xy[:, 1], xy[:, 0]] / 255
+    )
     np.testing.assert_allclose(stored[:, 3], exact.opacity, atol=0.6 / 255)
     np.testing.assert_allclose(stored[:, :3] * stored[:, 3:], exact.colour, atol=1.2 / 255)

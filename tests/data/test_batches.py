@@ -39,7 +39,9 @@ def test_colours_are_those_of_the_pixels():
 def test_a_later_start_sees_what_it_would_have_seen(start):
     whole = split()
     for a, b in zip(
-        islice(batches(whole, 25, 0), start, start + 6), islice(batches(whole, 25, 0, start), 6), strict=True
+        islice(batches(whole, 25, 0), start, start + 6),
+        islice(batches(whole, 25, 0, start), 6),
+        strict=True,
     ):
         for x, y in zip(a, b, strict=True):
             np.testing.assert_array_equal(x, y)

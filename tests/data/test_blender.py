@@ -49,7 +49,9 @@ def test_bundled_scene():
     assert (len(train), len(test)) == (64, 10)
     assert train.pictures.shape == (64, 200, 200, 4)
     np.testing.assert_allclose(train.intrinsics[0, 0], 100 / np.tan(0.6911112 / 2), rtol=1e-6)
-    np.testing.assert_allclose(np.linalg.norm(train.poses[:, :, 3], axis=-1), 4.0311289 / 1.5, rtol=1e-5)
+    np.testing.assert_allclose(
+        np.linalg.norm(train.poses[:, :, 3], axis=-1), 4.0311289 / 1.5, rtol=1e-5
+    )
     # cameras look along their -z at the origin
     to_origin = -train.poses[:, :, 3] / np.linalg.norm(train.poses[:, :, 3], axis=-1, keepdims=True)
     np.testing.assert_allclose(-train.poses[:, :, 2], to_origin, atol=1e-5)

@@ -8,7 +8,8 @@ import pytest
 
 from data.load import load
 from nerf.config import Config, read
-from nerf.train import Lenses, Step, start
+from nerf.rays import Lenses
+from nerf.train import Step, start
 
 ROOT = Path(__file__).parents[2]
 MARBLES = ROOT / "data" / "scenes" / "marbles"

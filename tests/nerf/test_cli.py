@@ -172,8 +172,9 @@ def test_a_fresh_run_gets_a_name_of_its_own(tmp_path):
 def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path):
     folder = tmp_path / "long"
     environment = os.environ | {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
+    command = [sys.executable, "-m", "nerf.cli", "train", *TINY, "--steps", "100000"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "nerf.cli", "train", *TINY, "--run", str(folder), "--steps", "100000"],
+        [*command, "--run", str(folder)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=environment,
     )  # fmt: skip
     metrics = folder / "metrics.jsonl"

@@ -9,7 +9,8 @@ import pytest
 
 from calculus.ledger import LEDGER
 from data.batches import batches
-from nerf.train import chosen, loss_of_rays, rays_of
+from nerf.rays import chosen, rays_of
+from nerf.train import loss_of_rays
 from tests.nerf.conftest import prepared
 
 ROUTING = {
@@ -17,9 +18,7 @@ ROUTING = {
     "add", "add_any", "transpose", "convert_element_type", "copy",
 }  # fmt: skip
 """What JAX may do with a cotangent between two rules: carry it to where it belongs."""
-BY_HAND = {
-    getattr(rule.page, rule.name).bwd: rule.name for rule in LEDGER
-}
+BY_HAND = {getattr(rule.page, rule.name).bwd: rule.name for rule in LEDGER}
 
 
 def loss_and_parameters(config, split):
@@ -86,7 +85,9 @@ def test_huber_has_its_rule_on_the_path(config, photographs):
 
 def test_the_check_sees_what_is_not_by_hand(config, photographs):
     """The check is no formality: it refuses autodiff, and one multiplication beside the rules."""
-    rules, foreign = strangers(*loss_and_parameters(replace(config, derivatives="auto"), photographs))
+    rules, foreign = strangers(
+        *loss_and_parameters(replace(config, derivatives="auto"), photographs)
+    )
     assert not rules
     assert {"jax:dot_general", "jax:exp", "jax:mul"} & set(foreign)
     loss, params = loss_and_parameters(config, photographs)

@@ -11,7 +11,7 @@ from data.errors import InputError
 from data.scene import Split
 from nerf import paths, pictures
 from nerf.evaluate import measured, ssim
-from nerf.render import Pixels
+from nerf.render import Picture
 
 
 def noisy(seed, size=24):
@@ -56,7 +56,7 @@ def some_pixels(h=20, w=30):
     opacity = np.zeros((h, w), np.float32)
     opacity[5:15, 5:25] = 1
     depth = opacity * np.linspace(2, 4, w, dtype=np.float32)
-    return Pixels(rng.random((h, w, 3), dtype=np.float32), opacity, depth)
+    return Picture(rng.random((h, w, 3), dtype=np.float32), opacity, depth)
 
 
 def test_depth_picture_is_light_when_near_and_white_when_empty():
@@ -66,7 +66,7 @@ def test_depth_picture_is_light_when_near_and_white_when_empty():
 
 
 def test_depth_picture_of_nothing():
-    nothing = Pixels(*(np.zeros_like(v) for v in some_pixels()))
+    nothing = Picture(*(np.zeros_like(v) for v in some_pixels()))
     assert (pictures.depth_picture(nothing) == 255).all()
 
 

@@ -107,5 +107,7 @@ def test_the_threshold_bends_to_an_empty_scene():
     assert 0.4 < float(grid.occupied.mean()) < 0.6
     strict = replace(CONFIG, threshold=1e-9)
     key = jax.random.key(0)
-    grid = occupancy.update(occupancy.full(strict), lambda x: 1e-3 * (x[:, 0] > 0), key, strict, True)
+    grid = occupancy.update(
+        occupancy.full(strict), lambda x: 1e-3 * (x[:, 0] > 0), key, strict, True
+    )
     assert 0.4 < float(grid.occupied.mean()) < 0.6

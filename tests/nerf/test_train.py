@@ -9,17 +9,19 @@ import pytest
 
 from data.batches import batches
 from nerf.checkpoint import Checkpoints
-from nerf.train import chosen, first_bad_array, learning_rate, rays_of, train
+from nerf.rays import chosen, rays_of
+from nerf.train import first_bad_array, learning_rate, train
 from tests.nerf.conftest import prepared, small_grid
 
 
 def finished(config, split, **changes):
     step, state = prepared(config, split, **changes)
     told = []
-    for state, progress in train(step, state, split):
+    last = state
+    for lent, progress in train(step, state, split):
         told.append(progress)
-        state = jax.tree.map(np.asarray, state)  # lent: copy before the next step
-    return state, told
+        last = jax.tree.map(np.asarray, lent)  # it is gone when the next step begins
+    return last, told
 
 
 def same_bits(a, b):
@@ -51,9 +53,9 @@ def test_resumed_is_as_if_never_stopped(config, photographs, tmp_path):
     whole, _ = finished(config, photographs, steps=20)
     step, state = prepared(config, photographs, steps=20)
     checkpoints = Checkpoints(tmp_path)
-    for state, told in train(step, state, photographs):
+    for lent, told in train(step, state, photographs):
         if told.step == 9:
-            checkpoints.save(state, told.seconds)
+            checkpoints.save(lent, told.seconds)
             break
     checkpoints.close()
     again = Checkpoints(tmp_path)
@@ -61,9 +63,9 @@ def test_resumed_is_as_if_never_stopped(config, photographs, tmp_path):
     state, seconds = again.restore(fresh)
     again.close()
     assert int(state.step) == 9 and seconds == told.seconds
-    for state, told in train(step, state, photographs, seconds):
-        last = jax.tree.map(np.asarray, state)
-    assert told.seconds > seconds
+    for lent, later in train(step, state, photographs, seconds):
+        assert later.seconds > seconds
+        last = jax.tree.map(np.asarray, lent)
     assert same_bits(last, whole)
 
 

@@ -1,0 +1,41 @@
+# `make demo` and `make test` set up what they need: a virtual environment, wheels only.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PYTEST_OPTIONS ?=
+
+.PHONY: demo test check format setup clean
+
+demo: $(READY)  ## train on the bundled scene, evaluate it, film it
+	$(BIN)/nerf demo $(DEMO_OPTIONS)
+
+test: $(READY)  ## the whole suite; NERF_DATA=FOLDER adds the tests on real scenes
+	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+
+check: $(READY)  ## lint, format, types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+setup: $(READY)
+
+# an accelerator that the machine has is used if EXTRA=cuda or EXTRA=tpu says so, or found by itself
+EXTRA ?= $(if $(shell command -v nvidia-smi),cuda,)
+
+$(READY): pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary=:all: "setuptools>=77"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation \
+		--only-binary=:all: --constraint constraints.txt --editable ".[dev$(if $(EXTRA),$(comma)$(EXTRA))]"
+	touch $@
+
+comma := ,
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build dist *.egg-info

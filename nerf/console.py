@@ -1,0 +1,151 @@
+"""What a run says while it runs: on the terminal, in metrics.jsonl, in TensorBoard events."""
+
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import jax
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from tensorboardX import SummaryWriter
+
+from nerf.config import Config
+from nerf.train import Progress as Told
+from nerf.train import learning_rate
+
+console = Console(highlight=False, soft_wrap=True)
+LOG_EVERY = 20
+"""Steps between two lines of metrics.jsonl."""
+PLAIN_SECONDS = 10.0
+"""Seconds between two lines where no terminal shows the bar."""
+
+
+def say_device() -> None:
+    """The first line of a run: device, memory, precision."""
+    device = jax.devices()[0]
+    if device.platform == "cpu":
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        name = f"CPU, {os.cpu_count()} cores"
+    else:
+        memory = (device.memory_stats() or {}).get("bytes_limit", 0)
+        name = device.device_kind
+    console.print(f"device   {name}; {memory / 2**30:.0f} GiB of memory; precision float32")
+
+
+@contextmanager
+def interruptible() -> Iterator[Callable[[], bool]]:
+    """Turns Ctrl-C into an answer that the loop reads between steps; a second one ends at once."""
+    pressed = []
+
+    def note(number, frame):
+        pressed.append(number)
+        signal.signal(signal.SIGINT, before)
+        console.print("stopping after this step; Ctrl-C again to stop without saving")
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: bool(pressed)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def metrics_log(run: Path, config: Config) -> Iterator[Callable[[Told], None]]:
+    """metrics.jsonl and TensorBoard event files, every LOG_EVERY steps."""
+    since = {"seconds": 0.0, "step": 0, "rays": 0}
+    with (
+        (run / "metrics.jsonl").open("a", encoding="utf-8") as lines,
+        SummaryWriter(str(run / "tensorboard")) as board,
+    ):
+
+        def log(told: Told) -> None:
+            since["rays"] += told.rays
+            if told.step % LOG_EVERY and told.good and told.fraction < 1:
+                return
+            rate = since["rays"] / max(told.seconds - since["seconds"], 1e-9)
+            row = {
+                "step": told.step,
+                "seconds": round(told.seconds, 3),
+                "loss": told.loss,
+                "psnr": told.psnr,
+                "learning_rate": float(learning_rate(config, told.fraction)),
+                "rays_per_second": round(rate),
+                "rays_dropped": told.rays_dropped,
+            }
+            lines.write(json.dumps(row) + "\n")
+            lines.flush()
+            for name in ("loss", "psnr", "learning_rate", "rays_per_second", "rays_dropped"):
+                board.add_scalar(f"train/{name}", row[name], told.step)
+            since.update(seconds=told.seconds, step=told.step, rays=0)
+
+        yield log
+
+
+@contextmanager
+def training_bar(config: Config) -> Iterator[Callable[[Told], None]]:
+    """Step, loss, PSNR, rays per second and time left: a bar, or a line now and then."""
+    columns = (
+        TextColumn("train"),
+        BarColumn(bar_width=24),
+        TextColumn("step {task.fields[step]}  loss {task.fields[loss]:.5f}"),
+        TextColumn("{task.fields[psnr]:.1f} dB  {task.fields[rate]:,.0f} rays/s"),
+        TextColumn("{task.fields[left]}"),
+    )
+    smooth: dict[str, float] = {}
+    printed = 0.0
+    with Progress(*columns, console=console, disable=not console.is_terminal) as shown:
+        task = shown.add_task("", total=1.0, step=0, loss=0.0, psnr=0.0, rate=0.0, left="compiling")
+
+        def show(told: Told) -> None:
+            nonlocal printed
+            ahead = told.seconds - smooth.get("seconds", told.seconds)
+            now = {"loss": told.loss, "psnr": told.psnr}
+            if ahead > 0:
+                now["rate"] = told.rays / ahead
+            for name, value in now.items():
+                smooth[name] = 0.9 * smooth.get(name, value) + 0.1 * value
+            smooth["seconds"] = told.seconds
+            left = _seconds_left(config, told)
+            rate = smooth.get("rate", 0.0)
+            shown.update(
+                task,
+                completed=told.fraction,
+                step=told.step,
+                loss=smooth["loss"],
+                psnr=smooth["psnr"],
+                rate=rate,
+                left=f"{left:.0f} s left",
+            )
+            due = told.seconds - printed >= PLAIN_SECONDS or told.fraction >= 1
+            if not console.is_terminal and due:
+                printed = told.seconds
+                console.print(
+                    f"step {told.step}  loss {smooth['loss']:.5f}  {smooth['psnr']:.1f} dB  "
+                    f"{rate:,.0f} rays/s  {left:.0f} s left"
+                )
+
+        yield show
+
+
+def _seconds_left(config: Config, told: Told) -> float:
+    by_steps = told.seconds / max(told.step, 1) * (config.steps - told.step)
+    if config.max_seconds is None:
+        return by_steps
+    return max(0.0, min(by_steps, config.max_seconds - told.seconds))
+
+
+@contextmanager
+def bar(what: str, pixels: int) -> Iterator[Callable[[int], None]]:
+    """A bar that is told pixels as they are done."""
+    columns = (
+        TextColumn(f"{what:8}"),
+        BarColumn(bar_width=24),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as shown:
+        task = shown.add_task("", total=pixels)
+        yield lambda done: shown.advance(task, done)
