@@ -42,10 +42,8 @@ def evaluate(
         rows.append({"name": split.names[view], **row})
         panels[view] = panel(photograph, pixels, f"{split.names[view]}, {row['psnr']:.2f} dB")
         save(panels[view], out / "views" / f"{split.names[view].replace('/', '_')}.png")
-    shown = (
-        [k * len(views) // SHOWN for k in range(SHOWN)] if len(views) > SHOWN else range(len(views))
-    )
-    save(np.concatenate([panels[views[k]] for k in shown]), out / "overview.png")
+    shown = views[:: max(1, len(views) // SHOWN)][:SHOWN]
+    save(np.concatenate([panels[view] for view in shown]), out / "overview.png")
     metrics = {
         "psnr": float(np.mean([row["psnr"] for row in rows])),
         "ssim": float(np.mean([row["ssim"] for row in rows])),
@@ -71,7 +69,7 @@ def measured(
     error = np.mean((a - b) ** 2)
     # of equal pictures the error is below one step in one channel of one pixel: say that much
     least = 1 / (255**2 * a.size)
-    return {"psnr": float(-10 * np.log10(max(error, least))), "ssim": ssim(a, b)}
+    return {"psnr": float(-10 * np.log10(np.maximum(error, least))), "ssim": ssim(a, b)}
 
 
 def ssim(a: Float[np.ndarray, "h w 3"], b: Float[np.ndarray, "h w 3"]) -> float:

@@ -58,7 +58,7 @@ def _nearest_to_axes(places, directions):
 
 
 def _upright(poses):
-    """The direction most nearly across all of the cameras' x axes; their mean y axis if many are."""
+    """The direction most nearly across all of the cameras' x axes; if many are, near their y."""
     right, top = poses[:, :, 0], _unit(poses[:, :, 1].mean(0))
     level = np.einsum("na,nb->ab", right, right) / len(poses) - 1e-3 * np.outer(top, top)
     up = np.linalg.eigh(level)[1][:, 0]
