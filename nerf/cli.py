@@ -58,6 +58,8 @@ class RenderArguments:
     """Views per second of film."""
     background: Literal["white", "black"] = "white"
     """What is behind the scene."""
+    show: Literal["colour", "depth", "opacity"] = "colour"
+    """What of it to show; depth: near is light, on the scale of the first view."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,7 @@ def _render(arguments: list[str]) -> int:
             raise InputError(f"--{name} {getattr(told, name)}: give a whole number of at least 1")
     from nerf.commands import render_run
 
-    render_run(told.run, told.path, told.out, told.frames, told.fps, told.background)
+    render_run(told.run, told.path, told.out, told.frames, told.fps, told.background, told.show)
     return 0
 
 
@@ -144,7 +146,7 @@ def _demo(arguments: list[str]) -> int:
     run, code = train_run(config)
     if code == 0:
         evaluate_run(run)
-        render_run(run, "orbit", run / "orbit.mp4", told.frames, 24, "white")
+        render_run(run, "orbit", run / "orbit.mp4", told.frames, 24)
         print(f"all of it is in {run}")
     return code
 

@@ -89,25 +89,27 @@ def evaluate_run(run: Path, split_name: str = "test", views: int | None = None) 
     return metrics
 
 
-def render_run(run: Path, path: str, out: Path, frames: int, fps: int, opaque: str) -> None:
+def render_run(
+    run: Path,
+    path: str,
+    out: Path,
+    frames: int,
+    fps: int,
+    background: str = BACKGROUND,
+    show: str = "colour",
+) -> None:
     """Renders a camera path of a run as a film or a folder of pictures."""
     if out.suffix.lower() not in (*pictures.FILMS, ""):
         raise InputError(
             f"{out}: unknown ending; give .mp4, .gif, or a name without ending for a folder of PNG"
         )
     config = checkpoint.config_of(run)
-    scene, renderer, state, _ = _restored(run, config, opaque)
+    scene, renderer, state, _ = _restored(run, config, background)
     cameras = paths.PATHS[path](_split(scene, "train"), frames)
     with bar("render", frames * cameras[0].width * cameras[0].height) as tick:
-        pictures.save_film(
-            (
-                pictures.quantised(renderer.picture(state.params, state.grid, view, tick).colour)
-                for view in cameras
-            ),
-            out,
-            fps,
-        )
-    console.print(f"film     {out}: {frames} views along the {path}")
+        views = (renderer.picture(state.params, state.grid, view, tick) for view in cameras)
+        pictures.save_film(pictures.shown(views, show), out, fps)
+    console.print(f"film     {out}: {show} of {frames} views along the {path}")
 
 
 def _train_and_log(

@@ -1,7 +1,7 @@
 """Pictures that people look at: panels, depth in colour, films."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,14 +42,40 @@ def scaled(value: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
     return np.stack(channels, axis=-1).astype(np.uint8)
 
 
-def depth_picture(pixels: Picture) -> UInt8[np.ndarray, "h w 3"]:
-    """Mean distances, near is light; where little was hit the picture fades to white."""
-    seen = pixels.opacity > 0.5
-    distance = pixels.depth / np.maximum(pixels.opacity, 1e-6)
-    low, high = np.quantile(distance[seen], [0.01, 0.99]) if seen.any() else (0.0, 1.0)
+def depth_range(picture: Picture) -> tuple[float, float]:
+    """The distances, scene units, between which nearly all lies that the picture shows."""
+    seen = picture.opacity > 0.5
+    if not seen.any():
+        return 0.0, 1.0
+    low, high = np.quantile(picture.depth[seen] / picture.opacity[seen], [0.01, 0.99])
+    return float(low), float(high)
+
+
+def depth_picture(
+    picture: Picture, between: tuple[float, float] | None = None
+) -> UInt8[np.ndarray, "h w 3"]:
+    """Mean distances, near is light; where little was hit the picture fades to white.
+
+    `between` holds one scale for a whole film; by default it is the picture's own `depth_range`.
+    """
+    low, high = between or depth_range(picture)
+    distance = picture.depth / np.maximum(picture.opacity, 1e-6)
     nearness = scaled(1 - (distance - low) / max(high - low, 1e-6))
-    opacity = np.clip(pixels.opacity, 0, 1)[..., None]
+    opacity = np.clip(picture.opacity, 0, 1)[..., None]
     return np.round(nearness * opacity + 255 * (1 - opacity)).astype(np.uint8)
+
+
+def shown(pictures: Iterable[Picture], what: str) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+    """The colour, depth or opacity of pictures, as pictures; depths on the scale of the first."""
+    between = None
+    for picture in pictures:
+        if what == "colour":
+            yield quantised(picture.colour)
+        elif what == "opacity":
+            yield quantised(np.repeat(picture.opacity[..., None], 3, axis=-1))
+        else:
+            between = between or depth_range(picture)
+            yield depth_picture(picture, between)
 
 
 def panel(

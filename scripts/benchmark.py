@@ -12,6 +12,7 @@ import platform
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -25,7 +26,7 @@ from nerf.config import Config, read
 from nerf.rays import Lenses
 from nerf.train import Step, learning_rate, start
 
-MODES = ("hand", "auto")
+MODES: tuple[Literal["hand"], Literal["auto"]] = ("hand", "auto")
 
 
 def measure(config: Config, scene: Path, steps: int) -> dict[str, float]:
@@ -43,7 +44,8 @@ def measure(config: Config, scene: Path, steps: int) -> dict[str, float]:
         programs[mode] = step.run.lower(states[mode], first, rate).compile()
         found[f"{mode}_compile_s"] = time.perf_counter() - began
         memory = programs[mode].memory_analysis()
-        found[f"{mode}_temporary_MiB"] = memory.temp_size_in_bytes / 2**20
+        temporary = memory.temp_size_in_bytes if memory else float("nan")
+        found[f"{mode}_temporary_MiB"] = temporary / 2**20
     seconds: dict[str, list[float]] = {mode: [] for mode in MODES}
     for k in range(steps + 1):
         batch = first if k == 0 else next(feed)
@@ -88,14 +90,17 @@ def main() -> None:
         config = replace(config, training=replace(config.training, rays=told.rays))
     found = measure(config, told.scene, told.steps)
     device = jax.devices()[0]
+    protocol = (
+        f"{told.config.name}, {told.scene.name}, {config.training.rays} rays a step, "
+        f"{told.steps} steps of each, alternated, medians"
+    )
     about = {
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {device.device_kind}",
         "versions": {"python": platform.python_version(), "jax": jax.__version__},
         "date": time.strftime("%Y-%m-%d"),
-        "protocol": f"{told.config.name}, {told.scene.name}, {config.training.rays} rays a step, "
-        f"{told.steps} steps of each, alternated, medians",
+        "protocol": protocol,
     }
-    table = Table(title=about["protocol"], caption=f"{about['machine']}, {about['date']}")
+    table = Table(title=protocol, caption=f"{about['machine']}, {about['date']}")
     table.add_column("measurement")
     table.add_column("value", justify="right")
     for name, value in found.items():

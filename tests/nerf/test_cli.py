@@ -76,6 +76,14 @@ def test_render_makes_a_film(run, tmp_path, name):
     assert len(list(out.iterdir())) == 2 if name == "frames" else out.stat().st_size > 500
 
 
+@pytest.mark.parametrize("show", ["depth", "opacity"])
+def test_render_shows_depth_and_opacity(run, tmp_path, show):
+    out = tmp_path / "frames"
+    assert nerf("render", run, "--out", out, "--frames", 2, "--show", show) == 0
+    with Image.open(out / "0001.png") as picture:
+        assert np.ptp(np.asarray(picture)) > 30
+
+
 def test_resume_goes_on(run, tmp_path, capsys):
     copy = tmp_path / "copy"
     shutil.copytree(run, copy)
