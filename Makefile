@@ -25,9 +25,9 @@ format: $(READY)
 setup: $(READY)
 
 # an accelerator that the machine has is used if EXTRA=cuda or EXTRA=tpu says so, or found by itself
-EXTRA ?= $(if $(shell command -v nvidia-smi),cuda,)
+EXTRA ?= $(if $(shell command -v nvidia-smi 2>/dev/null || true),cuda,)
 
-$(READY): pyproject.toml
+$(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary=:all: "setuptools>=77"

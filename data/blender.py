@@ -4,7 +4,7 @@ import json
 import math
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -25,10 +25,13 @@ def recognises(path: Path) -> bool:
     return (path / "transforms_train.json").is_file()
 
 
-def load(path: Path, downscale: int, bound: float) -> Scene:
+def load(path: Path, downscale: int, bound: float, wanted: tuple[str, ...] | None) -> Scene:
     """The scene in folder `path`; see `data.load`."""
     present = [name for name in SPLITS if (path / f"transforms_{name}.json").is_file()]
-    splits = {name: _load_split(path, name, downscale, 1 / bound) for name in present}
+    for name in wanted or ():
+        if name not in present:
+            raise InputError(f"{path}: has no split {name!r}; it has {', '.join(present)}")
+    splits = {name: _load_split(path, name, downscale, 1 / bound) for name in wanted or present}
     sizes = {(split.width, split.height) for split in splits.values()}
     if len(sizes) > 1:
         raise InputError(f"{path}: the splits' pictures differ in size: {sorted(sizes)}")
@@ -56,10 +59,12 @@ def _load_split(path: Path, name: str, downscale: int, scale: float) -> Split:
     frames = _get(meta, "frames", list, file)
     if not frames:
         raise InputError(f"{file}: has no frames; a split needs at least one picture")
-    paths, poses = [], []
+    names, paths, poses = [], [], []
     for number, frame in enumerate(frames):
         where = f"{file}, frame {number}"
-        paths.append(_picture_path(path, _get(frame, "file_path", str, where), where))
+        file_path = _get(frame, "file_path", str, where)
+        names.append(PurePosixPath(file_path).with_suffix("").as_posix())
+        paths.append(_picture_path(path, file_path, where))
         poses.append(_pose(_get(frame, "transform_matrix", list, where), where, scale))
     with ThreadPoolExecutor() as pool:
         pictures = list(pool.map(partial(_picture, downscale=downscale), paths))
@@ -71,12 +76,12 @@ def _load_split(path: Path, name: str, downscale: int, scale: float) -> Split:
             )
     height, width, _ = pictures[0].shape
     angle = _get(meta, "camera_angle_x", float, file)
-    if not 0 < angle < math.pi:
+    if not 1e-3 < angle < math.pi - 1e-3:
         raise InputError(f"{file}: camera_angle_x is {angle}; it is an angle in radians, 0 to pi")
     focal = width / 2 / math.tan(angle / 2)
     intrinsics = np.array([focal, focal, width / 2, height / 2], np.float32)
     return Split(
-        names=tuple(at.relative_to(path).with_suffix("").as_posix() for at in paths),
+        names=tuple(names),
         pictures=np.stack(pictures),
         intrinsics=np.tile(intrinsics, (len(paths), 1)),
         poses=np.stack(poses),
@@ -124,6 +129,8 @@ def _picture_path(folder: Path, file_path: str, where: str) -> Path:
 def _picture(file: Path, downscale: int) -> np.ndarray:
     try:
         with Image.open(file) as image:
+            if image.mode.startswith("I;16"):
+                raise InputError(f"{file}: has 16 bits a pixel; save it with 8 bits a channel")
             picture = np.asarray(image.convert("RGBA"))
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         reason = " ".join(str(error).split())

@@ -7,11 +7,17 @@ from data.errors import InputError
 from data.scene import Scene
 
 
-def load(path: Path, downscale: int = 1, bound: float = 1.5) -> Scene:
+def load(
+    path: Path,
+    downscale: int = 1,
+    bound: float = 1.5,
+    splits: tuple[str, ...] | None = None,
+) -> Scene:
     """The scene in folder `path`.
 
     `downscale` divides the pictures' width and height. `bound` is the half side, in the files'
     own units, of the cube around the origin that holds what matters; it becomes [-1, 1]^3.
+    `splits` names those to read; by default all that are there.
     Raises InputError with one line where the folder is no scene or a file in it is broken.
     """
     if not path.exists():
@@ -23,7 +29,7 @@ def load(path: Path, downscale: int = 1, bound: float = 1.5) -> Scene:
     if not bound > 0:
         raise InputError(f"bound {bound}: give a length above 0, in the files' own units")
     if blender.recognises(path):
-        return blender.load(path, downscale, bound)
+        return blender.load(path, downscale, bound, splits)
     raise InputError(
         f"{path}: not a scene in a known format; "
         "a Blender scene has transforms_train.json beside its pictures"

@@ -37,6 +37,12 @@ class Checkpoints:
         arrays = jax.device_get(_named(state)) | {"seconds": np.float64(seconds)}
         self._manager.save(int(state.step), args=ocp.args.StandardSave(arrays), force=True)
 
+    def forget(self, step: int) -> None:
+        """Drops the checkpoint of a step that turned out bad, if there is one before it."""
+        self._manager.wait_until_finished()
+        if step in self._manager.all_steps() and len(self._manager.all_steps()) > 1:
+            self._manager.delete(step)
+
     def restore(self, like: TrainState) -> tuple[TrainState, float]:
         """The newest state, in the form of `like`, and the seconds of training behind it."""
         step = self.latest
@@ -44,10 +50,11 @@ class Checkpoints:
             raise InputError(f"{self._run}: has no checkpoint yet; train it again from the start")
         try:
             found = self._manager.restore(step, args=ocp.args.StandardRestore())
-        except (ValueError, KeyError, OSError) as error:
+        except (ValueError, KeyError, OSError, TypeError) as error:
             reason = " ".join(str(error).split())[:120]
             raise InputError(
-                f"{self._run}, checkpoint {step}: broken: {reason}; remove it to use the one before"
+                f"{self._run}, checkpoint {step}: broken: {reason}; "
+                "remove its folder to use the one before, or train again"
             ) from error
         names = _named(like)
         # orbax would pad or cut what does not fit: what is asked for must be what is there
@@ -71,7 +78,7 @@ class Checkpoints:
 
 
 def create(run: Path, config: Config) -> None:
-    """A new run folder; refuses one that holds something already."""
+    """Makes a folder a run; refuses one that is a run already."""
     if (run / "config.toml").exists():
         raise InputError(
             f"{run}: holds a run already; go on with --resume {run}, or name another --run"

@@ -40,6 +40,8 @@ class EvalArguments:
     """Which pictures to compare with."""
     views: int | None = None
     """How many of them, evenly chosen; all by default."""
+    scene: Path | None = None
+    """Folder of the scene, if it is no longer where it was."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ class RenderArguments:
     """What is behind the scene."""
     show: Literal["colour", "depth", "opacity"] = "colour"
     """What of it to show; depth: near is light, on the scale of the first view."""
+    scene: Path | None = None
+    """Folder of the scene, if it is no longer where it was."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,17 @@ def main(arguments: list[str] | None = None) -> None:
         code = _run(sys.argv[1:] if arguments is None else arguments)
     except InputError as error:
         print(f"nerf: {error}", file=sys.stderr)
+        code = MISTAKE
+    except OSError as error:
+        print(f"nerf: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
+        code = MISTAKE
+    except (RuntimeError, MemoryError) as error:
+        if isinstance(error, RuntimeError) and "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        print(
+            "nerf: out of memory; lower training.rays, training.slots or field.grid_vertices",
+            file=sys.stderr,
+        )
         code = MISTAKE
     except KeyboardInterrupt:
         print("nerf: interrupted", file=sys.stderr)
@@ -117,27 +132,34 @@ def _train(arguments: list[str]) -> int:
 
 def _eval(arguments: list[str]) -> int:
     told: EvalArguments = _parse(EvalArguments, arguments, "eval")
-    if told.views is not None and told.views < 1:
-        raise InputError(f"--views {told.views}: give a whole number of at least 1")
+    _at_least_one(views=told.views)
     from nerf.commands import evaluate_run
 
-    evaluate_run(told.run, told.split, told.views)
+    evaluate_run(told.run, told.split, told.views, told.scene)
     return 0
 
 
 def _render(arguments: list[str]) -> int:
     told: RenderArguments = _parse(RenderArguments, arguments, "render")
-    for name in ("frames", "fps"):
-        if getattr(told, name) < 1:
-            raise InputError(f"--{name} {getattr(told, name)}: give a whole number of at least 1")
+    _at_least_one(frames=told.frames, fps=told.fps)
     from nerf.commands import render_run
 
-    render_run(told.run, told.path, told.out, told.frames, told.fps, told.background, told.show)
+    render_run(
+        told.run,
+        told.path,
+        told.out,
+        told.frames,
+        told.fps,
+        told.background,
+        told.show,
+        told.scene,
+    )
     return 0
 
 
 def _demo(arguments: list[str]) -> int:
     told: DemoArguments = _parse(DemoArguments, arguments, "demo")
+    _at_least_one(frames=told.frames)
     from nerf.commands import bundled, evaluate_run, render_run, train_run
 
     config = _as(Config, told)
@@ -145,8 +167,8 @@ def _demo(arguments: list[str]) -> int:
         config = dataclasses.replace(config, scene=bundled("marbles"))
     run, code = train_run(config)
     if code == 0:
-        evaluate_run(run)
         render_run(run, "orbit", run / "orbit.mp4", told.frames, 24)
+        evaluate_run(run)
         print(f"all of it is in {run}")
     return code
 
@@ -180,6 +202,7 @@ def _parse(kind: Any, arguments: list[str], command: str, default: Any = None) -
 
 def _one_line(boxed: str) -> str:
     """The first paragraph of tyro's box, and the option that it thinks was meant."""
+    boxed = re.sub(r"\x1b\[[0-9;]*m", "", boxed)  # colours
     # title, rule, what is said, rule, hints; on a terminal in a frame that holds the title too
     framed = "╭" in boxed
     lines = [line.strip("│ ") for line in boxed.splitlines() if line[:1] not in "╭╰" or not line]
@@ -191,6 +214,12 @@ def _one_line(boxed: str) -> str:
         return f"{said}; see --help"
     near = re.search(r"Perhaps you meant:\s*(-[\w.-]+)", inside)
     return f"unknown option {unknown[1]}; " + (f"did you mean {near[1]}?" if near else "see --help")
+
+
+def _at_least_one(**counts: int | None) -> None:
+    for name, count in counts.items():
+        if count is not None and count < 1:
+            raise InputError(f"--{name} {count}: give a whole number of at least 1")
 
 
 def _as(kind: Any, config: Any) -> Any:

@@ -30,8 +30,8 @@ def bundled(name: str) -> Path:
 
 def train_run(config: Config, resume: Path | None = None) -> tuple[Path, int]:
     """Trains, from the start or from where `resume` was; returns run folder and exit code."""
-    scene = _scene(check(config))
-    split = _split(scene, "train")
+    scene = _scene(check(config), "train")
+    split = scene.splits["train"]
     run = (
         resume
         or config.run
@@ -62,11 +62,13 @@ def train_run(config: Config, resume: Path | None = None) -> tuple[Path, int]:
         checkpoints.close()
 
 
-def evaluate_run(run: Path, split_name: str = "test", views: int | None = None) -> dict:
+def evaluate_run(
+    run: Path, split_name: str = "test", views: int | None = None, scene: Path | None = None
+) -> dict:
     """Renders held-out views of a run and writes RUN/eval."""
-    config = checkpoint.config_of(run)
-    scene, renderer, state, seconds = _restored(run, config)
-    split = _split(scene, split_name)
+    config = _moved(checkpoint.config_of(run), scene)
+    split = _scene(config, split_name).splits[split_name]
+    renderer, state, seconds = _restored(run, config)
     count = len(split) if views is None else min(views, len(split))
     chosen = [k * len(split) // count for k in range(count)]
     with bar("evaluate", count * split.width * split.height) as tick:
@@ -97,15 +99,13 @@ def render_run(
     fps: int,
     background: str = BACKGROUND,
     show: str = "colour",
+    scene: Path | None = None,
 ) -> None:
     """Renders a camera path of a run as a film or a folder of pictures."""
-    if out.suffix.lower() not in (*pictures.FILMS, ""):
-        raise InputError(
-            f"{out}: unknown ending; give .mp4, .gif, or a name without ending for a folder of PNG"
-        )
-    config = checkpoint.config_of(run)
-    scene, renderer, state, _ = _restored(run, config, background)
-    cameras = paths.PATHS[path](_split(scene, "train"), frames)
+    pictures.check_film(out)
+    config = _moved(checkpoint.config_of(run), scene)
+    cameras = paths.PATHS[path](_scene(config, "train").splits["train"], frames)
+    renderer, state, _ = _restored(run, config, background)
     with bar("render", frames * cameras[0].width * cameras[0].height) as tick:
         views = (renderer.picture(state.params, state.grid, view, tick) for view in cameras)
         pictures.save_film(pictures.shown(views, show), out, fps)
@@ -131,9 +131,12 @@ def _train_and_log(
             f"{run}: has trained {seconds:.0f} s of {config.max_seconds:.0f} s already; "
             "ask for more with --max-seconds"
         )
+    if checkpoints.latest is None:  # something to go back to, whatever comes
+        checkpoints.save(state, seconds)
     saved_at = seconds
     told: Progress | None = None
-    with interruptible() as stopped, training_bar(config) as show, metrics_log(run, config) as log:
+    written = metrics_log(run, config, int(state.step), seconds)
+    with interruptible() as stopped, training_bar(config) as show, written as log:
         for now, told in train(step, state, split, seconds):
             state = now
             show(told)
@@ -146,11 +149,10 @@ def _train_and_log(
                 saved_at = told.seconds
     assert told is not None  # at least one step was due
     if not told.good:
-        if checkpoints.latest is None:
-            checkpoints.save(state, told.seconds)
+        checkpoints.forget(told.step)
         raise InputError(
             f"{run}, step {told.step + 1}: {told.bad} is not finite, training stopped; the "
-            f"checkpoint of step {checkpoints.latest} is good: lower training.learning_rate and "
+            f"checkpoint of step {checkpoints.latest} is kept: lower training.learning_rate and "
             f"start anew, or go on from it with --resume {run} --training.learning-rate NUMBER"
         )
     if checkpoints.latest != told.step:
@@ -164,27 +166,24 @@ def _train_and_log(
 
 def _restored(
     run: Path, config: Config, background: str = BACKGROUND
-) -> tuple[Scene, Renderer, TrainState, float]:
-    scene = _scene(config)
+) -> tuple[Renderer, TrainState, float]:
     model, state = start(config)
     checkpoints = Checkpoints(run)
     try:
         state, seconds = checkpoints.restore(state)
     finally:
         checkpoints.close()
-    return scene, Renderer(model, background), state, seconds
+    return Renderer(model, background), state, seconds
 
 
-def _scene(config: Config) -> Scene:
+def _moved(config: Config, scene: Path | None) -> Config:
+    return config if scene is None else replace(config, scene=scene)
+
+
+def _scene(config: Config, split: str) -> Scene:
     if config.scene is None:
         raise InputError("no scene: name its folder with --scene PATH, or in the TOML file")
-    return load(config.scene, config.data.downscale, config.data.bound)
-
-
-def _split(scene: Scene, name: str) -> Split:
-    if name not in scene.splits:
-        raise InputError(f"{scene.path}: has no split {name!r}; it has {', '.join(scene.splits)}")
-    return scene.splits[name]
+    return load(config.scene, config.data.downscale, config.data.bound, (split,))
 
 
 def _unused(folder: Path, name: str) -> Path:

@@ -2,8 +2,10 @@
 
 import dataclasses
 import difflib
+import math
 import tomllib
 import types
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -140,7 +142,7 @@ class Config:
     max_seconds: float | None = None
     """Training ends after this many seconds, compilation included, unless its steps end first."""
     seed: int = 0
-    """Of everything random: same seed, same machine, same bits."""
+    """Of everything random: same seed, same machine, same bits (if steps end the run, not time)."""
     derivatives: Literal["hand", "auto"] = "hand"
     """Who differentiates: the rules of calculus.radiance, or JAX."""
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
@@ -151,26 +153,29 @@ class Config:
     rendering: RenderingConfig = dataclasses.field(default_factory=RenderingConfig)
 
 
-_MAY_BE_ZERO = {"seed", "trunk_skip", "density_bias", "direction_frequencies", "warm_up", "decay"}
+_ABOVE_ZERO = (0.0, float("inf"))
+_RANGES = {
+    "seed": (-0.5, 2**32 - 0.5),
+    "field.density_bias": (float("-inf"), float("inf")),
+    "field.trunk_skip": (-0.5, float("inf")),
+    "field.direction_frequencies": (-0.5, 20.5),
+    "field.position_frequencies": (0.5, 20.5),
+    "occupancy.warm_up": (-0.5, float("inf")),
+    "occupancy.decay": (-1e-9, 1.0),
+    "training.beta1": (-1e-9, 1.0),
+    "training.beta2": (-1e-9, 1.0),
+}
+"""Open intervals that numbers must lie in, where above 0 is not it."""
 
 
 def check(config: Config) -> Config:
     """The same config, or InputError where a number makes no sense."""
-    sections = {"": config} | {
-        f"{f.name}.": getattr(config, f.name)
-        for f in dataclasses.fields(config)
-        if dataclasses.is_dataclass(getattr(config, f.name))
-    }
-    for prefix, section in sections.items():
-        for f in dataclasses.fields(section):
-            value = getattr(section, f.name)
-            numbers = value if isinstance(value, tuple) else (value,)
-            for number in numbers:
-                if isinstance(number, bool) or not isinstance(number, (int, float)):
-                    continue
-                low = float("-inf") if f.name == "density_bias" else 0
-                if not (number > 0 or (f.name in _MAY_BE_ZERO and number >= low)):
-                    raise InputError(f"{prefix}{f.name} is {number}: it must be above 0")
+    for name, value in _numbers(config, ""):
+        low, high = _RANGES.get(name, _ABOVE_ZERO)
+        if not low < value < high or not math.isfinite(value):
+            said = f"above {low:g}" if high == float("inf") else f"within {low:g} and {high:g}"
+            said = "finite" if low == float("-inf") else said.replace("-1e-09", "0")
+            raise InputError(f"{name} is {value}: it must be {said}")
     if not config.field.grid_vertices or min(config.field.grid_vertices) < 2:
         raise InputError("field.grid_vertices: give at least one grid, each of 2 vertices or more")
     if config.field.trunk_skip > config.field.trunk_layers + 1 or config.field.trunk_skip == 1:
@@ -182,9 +187,17 @@ def check(config: Config) -> Config:
         raise InputError(
             "field.direction_frequencies is 0 and include_input false: no view is left"
         )
-    if not config.occupancy.decay < 1:
-        raise InputError(f"occupancy.decay is {config.occupancy.decay}: it must be below 1")
     return config
+
+
+def _numbers(section: Any, prefix: str) -> Iterator[tuple[str, float]]:
+    for f in dataclasses.fields(section):
+        value = getattr(section, f.name)
+        if dataclasses.is_dataclass(value):
+            yield from _numbers(value, f"{prefix}{f.name}.")
+        for number in value if isinstance(value, tuple) else (value,):
+            if isinstance(number, (int, float)) and not isinstance(number, bool):
+                yield f"{prefix}{f.name}", number
 
 
 def read(file: Path, base: Config | None = None) -> Config:
@@ -202,7 +215,14 @@ def read(file: Path, base: Config | None = None) -> Config:
 
 def write(config: Config, file: Path) -> None:
     """The whole config as TOML: `read` gives it back."""
-    file.write_text(tomli_w.dumps(_told(config)), encoding="utf-8")
+    replace_text(file, tomli_w.dumps(_told(config)))
+
+
+def replace_text(file: Path, text: str) -> None:
+    """Writes a file whole or not at all: a run killed meanwhile keeps the old one."""
+    beside = file.with_name(f".{file.name}.new")
+    beside.write_text(text, encoding="utf-8")
+    beside.replace(file)
 
 
 def _told(section: Any) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What a run says while it runs: on the terminal, in metrics.jsonl, in TensorBoard events."""
 
 import json
+import math
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from tensorboardX import SummaryWriter
 
-from nerf.config import Config
+from nerf.config import Config, replace_text
 from nerf.train import Progress as Told
 from nerf.train import learning_rate
 
@@ -32,7 +33,10 @@ def say_device() -> None:
     else:
         memory = (device.memory_stats() or {}).get("bytes_limit", 0)
         name = device.device_kind
-    console.print(f"device   {name}; {memory / 2**30:.0f} GiB of memory; precision float32")
+    precision = "float32"
+    if device.platform != "cpu":
+        precision += ", matrix products as fast as the device does them by default"
+    console.print(f"device   {name}; {memory / 2**30:.0f} GiB of memory; precision {precision}")
 
 
 @contextmanager
@@ -53,24 +57,30 @@ def interruptible() -> Iterator[Callable[[], bool]]:
 
 
 @contextmanager
-def metrics_log(run: Path, config: Config) -> Iterator[Callable[[Told], None]]:
+def metrics_log(
+    run: Path, config: Config, step: int, seconds: float
+) -> Iterator[Callable[[Told], None]]:
     """metrics.jsonl and TensorBoard event files, every LOG_EVERY steps."""
-    since = {"seconds": 0.0, "step": 0, "rays": 0}
+    since = {"seconds": seconds, "rays": 0}
+    file = run / "metrics.jsonl"
+    if file.exists():  # steps that a killed run took after its last checkpoint are taken again
+        kept = [line for line in file.read_text().splitlines() if json.loads(line)["step"] <= step]
+        replace_text(file, "".join(f"{line}\n" for line in kept))
     with (
-        (run / "metrics.jsonl").open("a", encoding="utf-8") as lines,
+        file.open("a", encoding="utf-8") as lines,
         SummaryWriter(str(run / "tensorboard")) as board,
     ):
 
         def log(told: Told) -> None:
             since["rays"] += told.rays
-            if told.step % LOG_EVERY and told.good and told.fraction < 1:
+            if not told.good or (told.step % LOG_EVERY and told.fraction < 1):
                 return
             rate = since["rays"] / max(told.seconds - since["seconds"], 1e-9)
             row = {
                 "step": told.step,
                 "seconds": round(told.seconds, 3),
                 "loss": told.loss,
-                "psnr": told.psnr,
+                "psnr": told.psnr if math.isfinite(told.psnr) else None,
                 "learning_rate": float(learning_rate(config, told.fraction)),
                 "rays_per_second": round(rate),
                 "rays_dropped": told.rays_dropped,
@@ -78,8 +88,9 @@ def metrics_log(run: Path, config: Config) -> Iterator[Callable[[Told], None]]:
             lines.write(json.dumps(row) + "\n")
             lines.flush()
             for name in ("loss", "psnr", "learning_rate", "rays_per_second", "rays_dropped"):
-                board.add_scalar(f"train/{name}", row[name], told.step)
-            since.update(seconds=told.seconds, step=told.step, rays=0)
+                if row[name] is not None:
+                    board.add_scalar(f"train/{name}", row[name], told.step)
+            since.update(seconds=told.seconds, rays=0)
 
         yield log
 
@@ -101,6 +112,8 @@ def training_bar(config: Config) -> Iterator[Callable[[Told], None]]:
 
         def show(told: Told) -> None:
             nonlocal printed
+            if not told.good:
+                return
             ahead = told.seconds - smooth.get("seconds", told.seconds)
             now = {"loss": told.loss, "psnr": told.psnr}
             if ahead > 0:

@@ -1,6 +1,7 @@
 """Held-out views: pictures, PSNR, SSIM, and one JSON that names the protocol."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,9 @@ import numpy as np
 from jaxtyping import Float
 from scipy.ndimage import gaussian_filter
 
+from data.errors import InputError
 from data.scene import Split
+from nerf.config import replace_text
 from nerf.field import Params
 from nerf.occupancy import Occupancy
 from nerf.pictures import over, panel, quantised, save
@@ -33,6 +36,8 @@ def evaluate(
     tick: Callable[[int], Any] = lambda pixels: None,
 ) -> dict[str, Any]:
     """Renders views of a split, writes panels and `metrics.json` into `out`, returns the latter."""
+    if (out / "views").is_dir():  # of an evaluation before, of other views perhaps
+        shutil.rmtree(out / "views")
     rows: list[dict[str, Any]] = []
     panels = {}
     for view in views:
@@ -57,7 +62,7 @@ def evaluate(
         "seconds": seconds,
         "views": rows,
     }
-    (out / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
+    replace_text(out / "metrics.json", json.dumps(metrics, indent=1, allow_nan=False) + "\n")
     return metrics
 
 
@@ -79,6 +84,10 @@ def ssim(a: Float[np.ndarray, "h w 3"], b: Float[np.ndarray, "h w 3"]) -> float:
     where the window lies within the picture.
     """
     radius = 5
+    if min(a.shape[:2]) <= 2 * radius:
+        raise InputError(
+            f"pictures of {a.shape[1]}x{a.shape[0]}: SSIM needs at least 11x11; use less downscale"
+        )
 
     def local_mean(x):
         smooth = gaussian_filter(x, 1.5, radius=radius, axes=(0, 1))

@@ -91,8 +91,10 @@ def probe(
 ) -> Probed:
     """Looks along rays for occupied cells at even places, each shifted by `jitter` in [0, 1)."""
     t_near, t_far = sampling.box_interval(origin, direction)
-    edges = sampling.stratified(t_near, t_far, jnp.zeros((t_near.shape[0], probes - 1)))
-    places = edges[:, :-1] + jitter[:, None] * (edges[:, 1:] - edges[:, :-1])
+    part = jnp.broadcast_to(jitter[:, None], (t_near.shape[0], probes))
+    places = sampling.stratified(t_near, t_far, part)
+    middles = sampling.stratified(t_near, t_far, jnp.full_like(part, 0.5))
+    edges = sampling.edges_between(middles, t_near, t_far)
     x = jax.lax.stop_gradient(camera.points(origin, direction, places))
     cells = grid.occupied.shape[0]
     at = jnp.clip(((x + 1) * (cells / 2)).astype(jnp.int32), 0, cells - 1)

@@ -18,8 +18,11 @@ def orbit(split: Split, frames: int) -> list[Camera]:
     places, back = poses[:, :, 3], poses[:, :, 2]
     centre = _nearest_to_axes(places, back)
     up = _upright(poses)
+    if np.linalg.norm(places - centre, axis=-1).min() < 0.05:
+        # one camera, or axes that meet in one: what matters lies around the origin
+        centre = np.zeros(3)
     offsets = places - centre
-    distance = float(np.linalg.norm(offsets, axis=-1).mean())
+    distance = max(float(np.linalg.norm(offsets, axis=-1).mean()), 1e-3)
     height = float(np.clip((offsets @ up).mean() / distance, -0.95, 0.95))
     ahead = offsets[0] - (offsets[0] @ up) * up
     if np.linalg.norm(ahead) < 1e-6 * distance:  # the first camera looks straight down

@@ -1,6 +1,7 @@
 """Pictures that people look at: panels, depth in colour, films."""
 
 import os
+import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -107,19 +108,40 @@ def save(picture: UInt8[np.ndarray, "h w 3"], file: Path) -> None:
 
 
 def save_film(frames: Iterable[UInt8[np.ndarray, "h w 3"]], out: Path, fps: int) -> None:
-    """Write frames as .mp4 or .gif, or as numbered PNG into a folder (no ending)."""
-    if out.suffix.lower() not in (*FILMS, ""):
-        raise InputError(
-            f"{out}: a film ends in {' or '.join(FILMS)}; a folder of PNG has no ending"
-        )
+    """Write frames as .mp4 or .gif, or as numbered PNG into a folder (no ending).
+
+    A film that can't be finished leaves what was there before.
+    """
+    check_film(out)
     if out.suffix == "":
         for number, frame in enumerate(frames):
             save(frame, out / f"{number:04d}.png")
         return
     out.parent.mkdir(parents=True, exist_ok=True)
-    if out.suffix.lower() == ".gif":
-        imageio.v2.mimwrite(out, list(frames), duration=1000 / fps, loop=0)
-        return
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".film-") as beside:
+        part = Path(beside) / out.name
+        if out.suffix.lower() == ".gif":
+            imageio.v2.mimwrite(part, list(frames), duration=1000 / fps, loop=0)
+        else:
+            _save_mp4(frames, part, fps)
+        if not part.is_file() or part.stat().st_size == 0:
+            raise InputError(f"{out}: ffmpeg could not write it")
+        part.replace(out)
+
+
+def check_film(out: Path) -> None:
+    """Refuses a place where no film can be put, before anything is rendered."""
+    if out.suffix.lower() not in (*FILMS, ""):
+        raise InputError(
+            f"{out}: unknown ending; give .mp4, .gif, or a name without ending for a folder of PNG"
+        )
+    if out.suffix and out.is_dir():
+        raise InputError(f"{out}: is a folder; name a file for the film")
+    if not out.suffix and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"{out}: holds something already; name a new folder for the pictures")
+
+
+def _save_mp4(frames, out, fps):
     # ffmpeg starts without a fork hook of its own: JAX's threads do not survive a fork
     os.environ.setdefault("IMAGEIO_FFMPEG_NO_PREVENT_SIGINT", "1")
     film: Any = imageio.v2.get_writer(

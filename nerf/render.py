@@ -59,30 +59,29 @@ def hierarchical(
     background: Float[Array, "rays 3"],
     key: jax.Array | None,
 ) -> tuple[Pixels, Pixels]:
-    """Coarse and fine pixels (Mildenhall et al. 2020); with a key, cuts are jittered for training.
+    """Coarse and fine pixels (Mildenhall et al. 2020); with a key, samples are drawn for training.
 
-    The fine network is asked in the coarse intervals, cut further where the coarse network saw
-    something.
+    The fine network is asked at the coarse samples, and at more where the coarse one saw something.
     """
     coarse, fine = model.config.sampling.coarse, model.config.sampling.fine
     rays, stages = origin.shape[0], model.stages
     t_near, t_far = sampling.box_interval(origin, direction)
     if key is None:
-        jitter = jnp.zeros((rays, coarse - 1))
-        within = jnp.full((rays, fine), 0.5)
+        within, finely = jnp.full((rays, coarse), 0.5), jnp.full((rays, fine), 0.5)
     else:
-        cut_key, fine_key = jax.random.split(key)
-        jitter = jax.random.uniform(cut_key, (rays, coarse - 1), minval=-0.5, maxval=0.5)
-        within = jax.random.uniform(fine_key, (rays, fine))
-    edges = sampling.stratified(t_near, t_far, jitter)
-    t, delta = sampling.middles_and_lengths(edges)
+        coarse_key, fine_key = jax.random.split(key)
+        within = jax.random.uniform(coarse_key, (rays, coarse))
+        finely = jax.random.uniform(fine_key, (rays, fine))
+    t = sampling.stratified(t_near, t_far, within)
+    edges = sampling.edges_between(t, t_near, t_far)
+    delta = jnp.diff(edges, axis=-1)
     seen, sigma = shade(
         model.field(params, "coarse"), origin, direction, t, delta, background, stages
     )
     w, _ = stages.weights(jax.lax.stop_gradient(sigma) * delta)
-    u = (jnp.arange(fine)[None, :] + within) / fine
-    finer = sampling.refine(edges, sampling.by_importance(edges, w, u))
-    t, delta = sampling.middles_and_lengths(finer)
+    u = (jnp.arange(fine)[None, :] + finely) / fine
+    t = jnp.sort(jnp.concatenate([t, sampling.by_importance(edges, w, u)], axis=-1), axis=-1)
+    delta = jnp.diff(sampling.edges_between(t, t_near, t_far), axis=-1)
     sharper, _ = shade(model.field(params), origin, direction, t, delta, background, stages)
     return seen, sharper
 
@@ -179,8 +178,10 @@ def rays_in_memory(model: Model) -> int:
     # live in blocks and do not count. The suite holds this against what the compiler says.
     given = position_features(config.field)
     handed_on = 2 * config.field.features + 1 + direction_features(config.field)
-    numbers = 3 * (given + handed_on) + 16
-    rays = config.rendering.memory * 2**20 // (4 * numbers * samples)
+    numbers = (3 * (given + handed_on) + 16) * samples
+    if config.sampling.strategy == "occupied":
+        numbers += 16 * config.sampling.probes  # looked up before anything is asked
+    rays = config.rendering.memory * 2**20 // (4 * numbers)
     return int(min(max(rays, 1), 32768))
 
 

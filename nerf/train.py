@@ -1,8 +1,11 @@
 """Training: one step as one program, and the loop as a generator."""
 
+import itertools
 import time
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from types import ModuleType, SimpleNamespace
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +13,7 @@ import numpy as np
 import optax
 from jaxtyping import Array
 
+from calculus import radiance
 from calculus.radiance import photometric
 from data.batches import Batch, batches
 from data.scene import Split
@@ -91,13 +95,12 @@ def loss_of_rays(
     rays: Rays,
     probed: occupancy.Probed | None,
     key: jax.Array,
-) -> tuple[Array, dict[str, Array]]:
-    """The loss that is differentiated, and the arrays on the way to it by name.
+) -> tuple[Array, Array]:
+    """The loss that is differentiated, and the colours that it judges (the fine ones).
 
     Every arithmetic stage from the parameters to the loss is one of `model.stages`.
     """
     stages, training = model.stages, model.config.training
-    colours = []
     if probed is None:
         coarse, fine = hierarchical(
             model, params, rays.origin, rays.direction, rays.background, key
@@ -107,7 +110,6 @@ def loss_of_rays(
         jitter = jax.random.uniform(key, (len(rays.share), model.config.sampling.samples))
         fine = occupied(model, params, probed, rays.origin, rays.direction, rays.background, jitter)
         colours = [fine.colour]
-    seen = {"rendered colour": fine.colour, "rendered opacity": fine.opacity}
     if training.loss == "huber":
         terms = [
             stages.huber(colour, rays.photograph, rays.share, training.huber_threshold)
@@ -118,7 +120,7 @@ def loss_of_rays(
         loss = stages.coarse_and_fine(*colours, rays.photograph, rays.share)
     else:
         loss = stages.squared_error(*colours, rays.photograph, rays.share)
-    return loss, seen
+    return loss, fine.colour
 
 
 class Step:
@@ -132,30 +134,61 @@ class Step:
             self._look_around, static_argnames="everywhere", donate_argnums=0
         )
 
-    def gradient(
-        self, state: TrainState, batch: Batch
-    ) -> tuple[Array, Params, Metrics, dict[str, Array]]:
-        """Loss, gradient, metrics, and the arrays on the way, of one batch."""
+    def gradient(self, state: TrainState, batch: Batch) -> tuple[Params, Metrics]:
+        """The gradient of one batch, and what the step tells."""
+        rays, probed, cut_key, error, dropped = self._drawn(state, batch)
+        (loss, colours), gradient = jax.value_and_grad(loss_of_rays, has_aux=True)(
+            state.params, self.model, rays, probed, cut_key
+        )
+        error += jnp.sum((colours - rays.photograph) ** 2 * (rays.share > 0)[:, None])
+        finite = [jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves((loss, gradient))]
+        count = len(batch.picture) - dropped
+        good = jnp.all(jnp.stack(finite))
+        return gradient, Metrics(loss, error / (3 * count), count, dropped, good)
+
+    def _drawn(self, state: TrainState, batch: Batch):
+        """The rays that the step renders, and what it knows of those that it leaves out."""
         key = jax.random.fold_in(jax.random.key(self.config.seed), state.step)
         background_key, probe_key, cut_key = jax.random.split(key, 3)
         rays = rays_of(batch, self.lenses, self.config, background_key)
-        probed, error, dropped = None, jnp.zeros(()), jnp.int32(0)
-        count = jnp.int32(len(rays.share))
-        if state.grid is not None:
-            rays, probed, error, dropped = chosen(rays, state.grid, self.config, probe_key)
-        (loss, seen), gradient = jax.value_and_grad(loss_of_rays, has_aux=True)(
-            state.params, self.model, rays, probed, cut_key
-        )
-        taken = rays.share > 0
-        error += jnp.sum((seen["rendered colour"] - rays.photograph) ** 2 * taken[:, None])
-        finite = jnp.isfinite(loss) & jnp.isfinite(optax.tree.norm(gradient))
-        metrics = Metrics(loss, error / (3 * (count - dropped)), count - dropped, dropped, finite)
-        return loss, gradient, metrics, {"photograph": rays.photograph} | seen
+        if state.grid is None:
+            return rays, None, cut_key, jnp.zeros(()), jnp.int32(0)
+        rays, probed, error, dropped = chosen(rays, state.grid, self.config, probe_key)
+        return rays, probed, cut_key, error, dropped
+
+    def first_bad_array(self, state: TrainState, batch: Batch) -> str:
+        """The name of the first array that is not finite, from the parameters to the gradient."""
+        bad: list[str] = []
+
+        def note(name: str, arrays: Any) -> None:
+            for path, array in jax.tree_util.tree_leaves_with_path(arrays):
+                if not bad and not np.isfinite(np.asarray(array)).all():
+                    bad.append(name + "".join(f" {getattr(k, 'key', k)}" for k in path))
+
+        def watched(name: str) -> Callable:
+            stage, calls = getattr(self.model.stages, name), itertools.count(1)
+
+            def watch(*arguments: Any) -> Any:
+                value = stage(*arguments)
+                note(f"the output of {name}, call {next(calls)} of the forward pass,", value)
+                return value
+
+            return watch
+
+        note("parameter", state.params)
+        rays, probed, cut_key, _, _ = self._drawn(state, batch)
+        note("photograph", rays.photograph)
+        stages = SimpleNamespace(**{name: watched(name) for name in radiance.__all__})
+        model = replace(self.model, stages=cast(ModuleType, stages))
+        note("the loss", loss_of_rays(state.params, model, rays, probed, cut_key)[0])
+        if not bad:
+            note("gradient of", self.gradient(state, batch)[0])
+        return bad[0] if bad else "none when computed again"
 
     def _run(
         self, state: TrainState, batch: Batch, learning_rate: Array
     ) -> tuple[TrainState, Metrics]:
-        _, gradient, metrics, _ = self.gradient(state, batch)
+        gradient, metrics = self.gradient(state, batch)
 
         def advance(state: TrainState) -> TrainState:
             moments = state.moments._replace(hyperparams={"learning_rate": learning_rate})
@@ -189,11 +222,12 @@ def train(
     """
     config = step.config
     began = time.perf_counter() - seconds_before
-    done = int(state.step)
+    done = first = int(state.step)
     feed = batches(split, config.training.rays, config.seed, start=done)
     while done < config.steps:
         seconds = time.perf_counter() - began
-        if config.max_seconds is not None and seconds >= config.max_seconds:
+        over = config.max_seconds is not None and seconds >= config.max_seconds
+        if over and done > first:  # whoever asks for training gets a step of it
             return
         fraction = _fraction(config, done, seconds)
         batch = next(feed)
@@ -213,7 +247,7 @@ def train(
                 psnr=float(photometric.psnr(jnp.float32(told.mean_squared_error))),
                 rays=int(told.rays),
                 rays_dropped=int(told.rays_dropped),
-                bad="" if told.good else first_bad_array(step, state, batch),
+                bad="" if told.good else step.first_bad_array(state, batch),
             ),
         )
         if not told.good:
@@ -221,20 +255,13 @@ def train(
 
 
 def learning_rate(config: Config, fraction: float) -> np.float32:
-    """Adam's rate when `fraction` of the run is done: exponential from the first to the last."""
+    """Adam's rate when `fraction` of the run is done: exponential from the first to the last.
+
+    Of a run that its clock ends, the fraction is one of time: what such a run learns depends on how
+    fast the machine is, and only a run that its steps end repeats to the bit.
+    """
     first, last = config.training.learning_rate, config.training.final_learning_rate
     return np.float32(first * (last / first) ** fraction)
-
-
-def first_bad_array(step: Step, state: TrainState, batch: Batch) -> str:
-    """The name of the first array, on the road from parameters to gradient, that is not finite."""
-    loss, gradient, _, seen = jax.jit(step.gradient)(state, batch)
-    road: dict[str, Any] = {"parameter": state.params} | seen | {"loss": loss, "gradient": gradient}
-    for name, arrays in road.items():
-        for path, array in jax.tree_util.tree_leaves_with_path(arrays):
-            if not np.isfinite(np.asarray(array)).all():
-                return name + "".join(f" {getattr(k, 'key', k)}" for k in path)
-    return "none when computed again"
 
 
 def _fraction(config: Config, steps: int, seconds: float) -> float:

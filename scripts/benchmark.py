@@ -55,6 +55,7 @@ def measure(config: Config, scene: Path, steps: int) -> dict[str, float]:
             jax.block_until_ready((states[mode], metrics))
             if k:
                 seconds[mode].append(time.perf_counter() - began)
+                print(f"step {k}/{steps} {mode}: {seconds[mode][-1]:.3f} s", flush=True)
             found[f"{mode}_loss"] = float(metrics.loss)
         if k == 0:
             found["drift_after_1_step"] = _drift(states)

@@ -13,7 +13,7 @@ Value
 Jacobian     sin' = cos and cos' = -sin, and each coordinate feeds its own block only
     dgamma_{jk}/dp_j = (omega_k cos omega_k p_j, -omega_k sin omega_k p_j)
     dgamma_{jk}/dp_i = 0    for i /= j                                        (2)
-    so J^T J = sum_k omega_k^2 I = pi^2 (4^L - 1)/3 I: a slope of 2^L, whatever p is
+    so J^T J = sum_k omega_k^2 I = pi^2 (4^L - 1)/3 I: a slope that grows like 2^L
 
 Cotangent    contract (2) with gamma_bar = (s_bar, c_bar), sines and cosines
     p_bar_j = sum_k omega_k (s_bar_{jk} cos omega_k p_j - c_bar_{jk} sin omega_k p_j)      (3)

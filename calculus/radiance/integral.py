@@ -26,7 +26,8 @@ Jacobian     here the variable is a function, so the derivative is one too: it i
 Cotangent    (5) and (6), times C_bar; nothing here is trained, so none is written out.
 
 Quadrature   P panels with Q Gauss-Legendre nodes each; within a panel every antiderivative is
-             that of the polynomial through the nodes, so all of it converges like (1/P)^2Q.   (8)
+             that of the polynomial through the nodes: C converges like (1/P)^2Q, what runs
+             along the ray, T(t) and (5), like (1/P)^(Q+1).                                    (8)
 """
 
 from collections.abc import Callable

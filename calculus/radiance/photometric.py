@@ -17,7 +17,7 @@ Value
 Jacobian     rays and channels do not meet
     d squared_error/dC_ra = 2 m_r e_ra = -d squared_error/dY_ra                 (5)
     d squared_error/dm_r = sum_a e_ra^2                                         (6)
-    d huber/dC_ra = m_r clip(e_ra, -h, h),    d huber/dm_r = sum_a rho(e_ra)    (7)
+    d huber/dC_ra = m_r clip(e_ra, -h, h) = -d huber/dY_ra,    d huber/dm_r = sum_a rho(e_ra)    (7)
     (3) is a sum: (5) for C^c and for C^f, both of them for -Y                  (8)
     d psnr/dq = -10 / (q log 10)                                                (9)
 

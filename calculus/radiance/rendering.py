@@ -22,7 +22,7 @@ Cotangent    contract (2)-(4) at once: a sample is worth q_k = c_k . C_bar + A_b
     sigma_bar = delta tau_bar,    delta_bar = sigma tau_bar                               (8)
     and c_bar, t_bar, b_bar from (6).
 
-Only the inputs are kept; weights and transmittance cost one exponential a sample to make again,
+Only the inputs are kept; weights and transmittance cost two exponentials a sample to make again,
 which is less than to fetch them from memory.
 """
 

@@ -2,7 +2,8 @@ r"""Where to cut a ray into intervals: evenly with jitter, and by importance.
 
 Symbols      one ray; lengths in scene units
     t_near t_far   where the ray enters and leaves the cube [-1, 1]^3        length
-    e_0 .. e_N     edges of the intervals, rising                            length
+    t_0 .. t_{N-1} samples: where the field is asked, rising                 length
+    e_0 .. e_N     edges of the intervals, one sample in each                length
     m_i            mass of interval i: how much there is to see in it, >= 0  1
     p_i            m_i / sum m                                               1
     F              distribution of the mass along the ray, piecewise linear  1, from 0 to 1
@@ -10,15 +11,16 @@ Symbols      one ray; lengths in scene units
 
 Value
     box:         t_near = max_a min((-1-o_a)/d_a, (1-o_a)/d_a),  t_far = min_a max(..)    (1)
-    stratified:  e_i = t_near + (t_far - t_near) (i + jitter_i) / N,  the two ends fixed  (2)
-    F(e_i) = sum_{j<i} p_j,       by_importance: t = F^{-1}(u)                            (3)
+    stratified:  t_i = t_near + (t_far - t_near) (i + u_i) / N                            (2)
+    edges:       e_0 = t_near,  e_i = (t_{i-1} + t_i) / 2,  e_N = t_far                   (3)
+    F(e_i) = sum_{j<i} p_j,       by_importance: t = F^{-1}(u)                            (4)
 
 No derivative, on purpose. Where a ray is cut is a choice of quadrature nodes: the integral does
 not depend on it, only the error of the sum does. A derivative through the nodes would train the
 field to make its own quadrature error look good, so every result here passes `stop_gradient`,
 and no cotangent of the fine samples reaches the coarse network. For the record, where F has
 slope p_i / (e_{i+1} - e_i) > 0, the inverse-function rule gives dt/du = (e_{i+1} - e_i) / p_i,
-and the tests hold (3) to that.
+and the tests hold (4) to that.
 """
 
 import jax
@@ -47,21 +49,25 @@ def box_interval(
 def stratified(
     t_near: Float[Array, "*batch"],
     t_far: Float[Array, "*batch"],
-    jitter: Float[Array, "*batch J"],
-) -> Float[Array, "*batch J+2"]:
-    """The edges (2) of J + 1 even intervals, inner edges moved by `jitter` in [-1/2, 1/2] of one.
+    u: Float[Array, "*batch N"],
+) -> Float[Array, "*batch N"]:
+    """One sample (2) in each of N even bins of a ray, at the part `u` in [0, 1) of the bin.
 
-    Jitter of zero gives the even cut that rendering uses; random jitter lets training see the
-    field at every distance.
+    Random u lets training see the field at every distance; u = 1/2 gives the even cut with
+    samples in the middle, which makes the sum of order two in the length of the intervals.
     """
-    inner = jnp.arange(1, jitter.shape[-1] + 1, dtype=jitter.dtype).reshape(
-        (1,) * (jitter.ndim - 1) + (-1,)
-    )
-    ends = jnp.zeros_like(t_near)[..., None]
-    places = (inner + jitter) / (jitter.shape[-1] + 1)
-    places = jnp.concatenate([ends, places, ends + 1], axis=-1)
+    bins = jnp.arange(u.shape[-1], dtype=u.dtype).reshape((1,) * (u.ndim - 1) + (-1,))
     length = (t_far - t_near)[..., None]
-    return jax.lax.stop_gradient(t_near[..., None] + length * places)  # (2)
+    return jax.lax.stop_gradient(t_near[..., None] + length * (bins + u) / u.shape[-1])  # (2)
+
+
+def edges_between(
+    t: Float[Array, "*batch N"], t_near: Float[Array, "*batch"], t_far: Float[Array, "*batch"]
+) -> Float[Array, "*batch N+1"]:
+    """The ends of the intervals (3) that N rising samples stand for: half way to the next one."""
+    inner = (t[..., :-1] + t[..., 1:]) / 2
+    edges = jnp.concatenate([t_near[..., None], inner, t_far[..., None]], axis=-1)
+    return jax.lax.stop_gradient(edges)  # (3)
 
 
 def by_importance(
@@ -69,7 +75,7 @@ def by_importance(
     mass: Float[Array, "*batch N"],
     u: Float[Array, "*batch K"],
 ) -> Float[Array, "*batch K"]:
-    """Distances t = F^{-1}(u) (3): each interval is hit in proportion to its mass.
+    """Distances t = F^{-1}(u) (4): each interval is hit in proportion to its mass.
 
     A ray without mass is treated as if it were spread evenly over the intervals.
     """
@@ -89,23 +95,4 @@ def by_importance(
     low, rise = at(F), at(F[..., 1:] - F[..., :-1])
     part = jnp.where(rise > 0, (u - low) / jnp.where(rise > 0, rise, 1), 0.5)
     t = at(edges) + jnp.clip(part, 0, 1) * at(edges[..., 1:] - edges[..., :-1])
-    return jax.lax.stop_gradient(t)  # (3)
-
-
-def refine(
-    edges: Float[Array, "*batch E"], added: Float[Array, "*batch K"]
-) -> Float[Array, "*batch E+K"]:
-    """The edges of E - 1 + K intervals: those that were there and the added ones, in order."""
-    merged = jnp.sort(jnp.concatenate([edges, added], axis=-1), axis=-1)
-    return jax.lax.stop_gradient(merged)
-
-
-def middles_and_lengths(
-    edges: Float[Array, "*batch E"],
-) -> tuple[Float[Array, "*batch E-1"], Float[Array, "*batch E-1"]]:
-    """The middle of each interval, where the field is asked, and its length; scene units.
-
-    The middle makes the sum of order two in the length; either end would make it of order one.
-    """
-    low, high = edges[..., :-1], edges[..., 1:]
-    return jax.lax.stop_gradient(((low + high) / 2, high - low))
+    return jax.lax.stop_gradient(t)  # (4)

@@ -8,7 +8,6 @@ import pytest
 from calculus.radiance import volume_render
 from calculus.radiance.integral import bounds_jacobian, integrate
 from calculus.radiance.rendering import volume_render_jacobian
-from calculus.radiance.sampling import middles_and_lengths
 
 pytestmark = pytest.mark.usefixtures("strict_float64")
 NEAR, FAR = 1.0, 4.0
@@ -23,6 +22,10 @@ def colour(t):
 
 
 BACKGROUND = np.array([0.9, 0.7, 0.2])
+
+
+def middles_and_lengths(edges):
+    return (edges[:-1] + edges[1:]) / 2, jnp.diff(edges)
 
 
 def along(density=density, near=NEAR, far=FAR):
@@ -126,6 +129,24 @@ def test_transmittance_and_weight_density():
     at = along()
     np.testing.assert_allclose(jnp.sum(at.share * at.dC_dc), 1 - at.T_far, rtol=1e-12)
     assert jnp.all(jnp.diff(at.T) <= 0)
+
+
+@pytest.mark.parametrize("nodes", [2, 3])
+def test_the_integral_converges_as_its_page_says(nodes):
+    """The whole integral with order 2Q, the transmittance along the ray with order Q + 1."""
+    errors = []
+    for panels in (32, 64, 128):
+        found = integrate(
+            density, colour, NEAR, FAR, jnp.asarray(BACKGROUND), panels=panels, nodes=nodes
+        )
+        exact_T = jnp.stack(
+            [integrate(density, colour, NEAR, t, jnp.zeros(3)).T_far for t in found.t[:9]]
+        )
+        of_C = float(jnp.max(jnp.abs(found.C - along().C)))
+        of_T = float(jnp.max(jnp.abs(jnp.log(found.T[:9]) - jnp.log(exact_T))))
+        errors.append((of_C, of_T))
+    orders = np.log2(np.array(errors[:-1]) / np.array(errors[1:]))
+    np.testing.assert_allclose(orders[-1], [2 * nodes, nodes + 1], atol=0.5)
 
 
 def test_more_panels_change_nothing():

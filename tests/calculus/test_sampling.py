@@ -37,18 +37,26 @@ def test_a_ray_along_an_axis_and_one_that_misses():
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_stratified_edges_cover_the_ray_in_order(seed):
+def test_stratified_samples_and_their_edges_cover_the_ray_in_order(seed):
     near, far = jnp.array([1.0, 2.0]), jnp.array([3.0, 7.0])
-    jitter = jax.random.uniform(jax.random.key(seed), (2, 15), minval=-0.5, maxval=0.5)
-    edges = sampling.stratified(near, far, jitter)
+    t = sampling.stratified(near, far, jax.random.uniform(jax.random.key(seed), (2, 16)))
+    edges = sampling.edges_between(t, near, far)
     assert edges.shape == (2, 17)
-    assert jnp.all(jnp.diff(edges, axis=-1) >= 0)
     np.testing.assert_allclose(edges[:, 0], near)
     np.testing.assert_allclose(edges[:, -1], far)
-    even = sampling.stratified(near, far, jnp.zeros((2, 15)))
-    np.testing.assert_allclose(
-        jnp.diff(even, axis=-1), (far - near)[:, None] / 16 * jnp.ones((1, 16))
-    )
+    assert jnp.all((edges[:, :-1] <= t) & (t <= edges[:, 1:]))
+    bins = jnp.floor((t - near[:, None]) / (far - near)[:, None] * 16)
+    np.testing.assert_array_equal(bins, np.tile(np.arange(16), (2, 1)))
+    middles = sampling.stratified(near, far, jnp.full((2, 16), 0.5))
+    even = jnp.diff(sampling.edges_between(middles, near, far), axis=-1)
+    np.testing.assert_allclose(even, (far - near)[:, None] / 16 * jnp.ones((1, 16)))
+
+
+def test_random_samples_are_spread_evenly_to_the_very_ends():
+    u = jax.random.uniform(jax.random.key(0), (20000, 4))
+    t = sampling.stratified(jnp.zeros(20000), jnp.ones(20000), u)
+    found, _ = np.histogram(t, bins=20, range=(0, 1))
+    np.testing.assert_allclose(found / found.sum(), 1 / 20, rtol=0.05)
 
 
 def test_importance_samples_follow_the_mass():
@@ -82,7 +90,6 @@ def test_no_cotangent_passes():
     def total(mass):
         edges = jnp.array([0.0, 1.0, 2.0])
         t = sampling.by_importance(edges, mass, jnp.array([0.3, 0.6]))
-        middles, lengths = sampling.middles_and_lengths(sampling.refine(edges, t))
-        return jnp.sum(middles * lengths)
+        return jnp.sum(t * sampling.edges_between(t, edges[0], edges[-1])[1:])
 
     np.testing.assert_array_equal(jax.grad(total)(jnp.array([1.0, 2.0])), np.zeros(2))

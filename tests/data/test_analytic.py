@@ -7,7 +7,6 @@ import pytest
 from PIL import Image
 
 from calculus.radiance import camera, volume_render
-from calculus.radiance.sampling import middles_and_lengths
 from data.analytic import MARBLES, AnalyticScene, Body, Rays
 from data.load import load
 from scripts import make_scenes
@@ -84,7 +83,7 @@ def test_calculus_renders_the_scene_and_its_gradients():
     with jax.enable_x64(True):
         n = 12000
         edges = jnp.linspace(rays.t_near, rays.t_far, n + 1)
-        t, delta = middles_and_lengths(edges)
+        t, delta = (edges[:-1] + edges[1:]) / 2, jnp.diff(edges)
         x = camera.points(
             jnp.asarray(rays.origins), jnp.asarray(rays.directions), jnp.broadcast_to(t, (12, n))
         )
