@@ -125,6 +125,8 @@ def _train(arguments: list[str]) -> int:
         default = read(first.config)
     # the file's settings are the defaults, the flags go over them
     told = _parse(TrainArguments, arguments, "train", _as(TrainArguments, default))
+    if told.resume is not None and told.run != default.run:
+        raise InputError(f"--run {told.run}: a resumed run stays in its folder, {told.resume}")
     from nerf.commands import train_run
 
     return train_run(_as(Config, told), told.resume)[1]

@@ -180,7 +180,7 @@ def rays_in_memory(model: Model) -> int:
     handed_on = 2 * config.field.features + 1 + direction_features(config.field)
     numbers = (3 * (given + handed_on) + 16) * samples
     if config.sampling.strategy == "occupied":
-        numbers += 16 * config.sampling.probes  # looked up before anything is asked
+        numbers += 32 * config.sampling.probes  # looked up before anything is asked
     rays = config.rendering.memory * 2**20 // (4 * numbers)
     return int(min(max(rays, 1), 32768))
 

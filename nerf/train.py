@@ -4,8 +4,8 @@ import itertools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from types import ModuleType, SimpleNamespace
-from typing import Any, NamedTuple, cast
+from types import ModuleType
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -178,8 +178,9 @@ class Step:
         note("parameter", state.params)
         rays, probed, cut_key, _, _ = self._drawn(state, batch)
         note("photograph", rays.photograph)
-        stages = SimpleNamespace(**{name: watched(name) for name in radiance.__all__})
-        model = replace(self.model, stages=cast(ModuleType, stages))
+        stages = ModuleType("watched")
+        vars(stages).update({name: watched(name) for name in radiance.__all__})
+        model = replace(self.model, stages=stages)
         note("the loss", loss_of_rays(state.params, model, rays, probed, cut_key)[0])
         if not bad:
             note("gradient of", self.gradient(state, batch)[0])

@@ -28,7 +28,9 @@ class Mutant:
     name: str
     rule: str
     bwd: Callable
+    """The wrong pullback, or the wrong dense Jacobian if `is_jacobian`."""
     killed_by: tuple[str, ...] = ("pullback_is_jax", "agrees_with_finite_differences")
+    is_jacobian: bool = False
 
 
 def _background_twice(residuals, cotangents):
@@ -216,8 +218,26 @@ def _lengths_for_densities(residuals, tau_bar):
     return sigma * tau_bar, delta * tau_bar
 
 
+def _left_to_jax(residuals, cotangents):
+    """No derivation at all: JAX differentiates the forward."""
+    return jax.vjp(rendering.volume_render.fun, *residuals)[1](cotangents)
+
+
+def _lower_for_upper(tau):
+    """What lies behind hides what lies before."""
+    dw, dT = compositing.weights_jacobian(tau)
+    return dw.T, dT
+
+
+def _block_out_of_order(p, frequencies):
+    """All sines first, then all cosines: the order of another code."""
+    J = encoding.encode_jacobian(p, frequencies)
+    return jnp.concatenate([J[0::2], J[1::2]])
+
+
 _LIMITS = ("float32_survives_the_limits",)
 _BATCH = ("batch_is_its_rays",)
+_JACOBIAN = ("jacobian_is_jax",)
 
 MUTANTS: tuple[Mutant, ...] = (
     Mutant("the background subtracted twice", "weights", _background_twice),
@@ -250,6 +270,9 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("the factor 2 of the square forgotten", "squared_error", _half_the_slope),
     Mutant("Huber's slope not clipped", "huber", _huber_not_clipped),
     Mutant("the coarse term not trained", "coarse_and_fine", _coarse_not_trained),
+    Mutant("the pullback left to JAX", "volume_render", _left_to_jax, ("is_another_program",)),
+    Mutant("hiding and hidden exchanged", "weights", _lower_for_upper, _JACOBIAN, True),
+    Mutant("sines and cosines in another order", "encode", _block_out_of_order, _JACOBIAN, True),
     Mutant("the natural logarithm for the decimal", "psnr", _natural_logarithm),
 )
 

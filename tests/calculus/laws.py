@@ -4,6 +4,7 @@ A law takes a `Rule` and a seed and raises AssertionError where the rule breaks 
 last run in float64; the suite turns on strict dtype and rank promotion around each.
 """
 
+import contextlib
 from collections.abc import Callable
 
 import jax
@@ -42,8 +43,15 @@ def agrees_with_finite_differences(rule: Rule, seed: int) -> None:
 
 
 def is_another_program(rule: Rule, seed: int) -> None:
-    """4. By hand and by JAX are two programs, so that comparing them means something."""
+    """4. By hand and by JAX are two programs, so that comparing them means something.
+
+    The programs differ; and the pullback by hand runs where JAX's differentiation is forbidden.
+    """
     arguments = rule.example(jax.random.key(seed))
+    decorated = getattr(rule.page, rule.name)
+    value, residuals = decorated.fwd(*arguments, **rule.static)
+    with _no_differentiation():
+        decorated.bwd(*rule.static.values(), residuals, jax.tree.map(jnp.ones_like, value))
 
     def program(f):
         def value_and_pullback(*arguments):
@@ -118,6 +126,24 @@ LAWS: tuple[Callable[[Rule, int], None], ...] = (
     batch_is_its_rays,
     float32_survives_the_limits,
 )
+
+
+@contextlib.contextmanager
+def _no_differentiation():
+    """Within it, asking JAX for a derivative fails."""
+    names = ("vjp", "jvp", "grad", "value_and_grad", "linearize", "jacfwd", "jacrev", "hessian")
+    kept = {name: getattr(jax, name) for name in names}
+
+    def forbidden(*arguments, **options):
+        raise AssertionError("the pullback is left to JAX")
+
+    try:
+        for name in names:
+            setattr(jax, name, forbidden)
+        yield
+    finally:
+        for name, function in kept.items():
+            setattr(jax, name, function)
 
 
 def _close_in_float32(rule, name, arguments, seed, of_largest):

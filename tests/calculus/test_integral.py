@@ -140,7 +140,7 @@ def test_the_integral_converges_as_its_page_says(nodes):
             density, colour, NEAR, FAR, jnp.asarray(BACKGROUND), panels=panels, nodes=nodes
         )
         exact_T = jnp.stack(
-            [integrate(density, colour, NEAR, t, jnp.zeros(3)).T_far for t in found.t[:9]]
+            [integrate(density, colour, NEAR, float(t), jnp.zeros(3)).T_far for t in found.t[:9]]
         )
         of_C = float(jnp.max(jnp.abs(found.C - along().C)))
         of_T = float(jnp.max(jnp.abs(jnp.log(found.T[:9]) - jnp.log(exact_T))))

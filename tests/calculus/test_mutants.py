@@ -21,7 +21,10 @@ def refused_by(mutant: Mutant, law) -> bool:
     rule = RULES[mutant.rule]
     page = types.ModuleType(rule.page.__name__)
     page.__dict__.update(vars(rule.page))
-    setattr(page, mutant.rule, mutate(mutant, rule.page))
+    if mutant.is_jacobian:
+        setattr(page, f"{mutant.rule}_jacobian", mutant.bwd)
+    else:
+        setattr(page, mutant.rule, mutate(mutant, rule.page))
     mutated = dataclasses.replace(rule, page=page)
     for seed in (0, 1, 2):
         try:

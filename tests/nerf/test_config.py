@@ -51,7 +51,11 @@ def test_a_written_config_reads_back(file, tmp_path):
         ("[field]\ngrid_vertices = [16, 1]", "2 vertices or more"),
         ("[field]\ninclude_input = 1", "must be true or false"),
         ("[field]\ntrunk_skip = 1", "trunk_skip is 1"),
-        ("[occupancy]\ndecay = 1.5", "below 1"),
+        ("[occupancy]\ndecay = 1.5", "occupancy.decay is 1.5"),
+        ("[training]\nbeta1 = 1.0", "training.beta1 is 1.0"),
+        ("[training]\nlearning_rate = inf", "training.learning_rate is inf"),
+        ("[data]\nbound = nan", "data.bound is nan"),
+        ("seed = -1", "seed is -1"),
         ("steps = ", "not a TOML file"),
     ],
 )

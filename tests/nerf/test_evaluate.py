@@ -97,9 +97,40 @@ def test_films_open_and_have_their_frames(tmp_path, name, size):
     assert found[0].shape[0] in (size[0], size[0] + 1)
 
 
-def test_film_of_an_unknown_kind(tmp_path):
-    with pytest.raises(InputError, match=r"\.mp4 or \.gif"):
-        pictures.save_film([], tmp_path / "film.avi", fps=10)
+def test_places_where_no_film_can_be_put(tmp_path):
+    (tmp_path / "dir.mp4").mkdir()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "0000.png").write_bytes(b"")
+    for name, said in (("a.avi", "unknown ending"), ("dir.mp4", "is a folder"), ("full", "holds")):
+        with pytest.raises(InputError, match=said):
+            pictures.save_film([], tmp_path / name, fps=10)
+
+
+def test_a_film_that_breaks_off_leaves_the_old_one(tmp_path):
+    (tmp_path / "film.gif").write_bytes(b"old")
+
+    def frames():
+        yield np.zeros((20, 20, 3), np.uint8)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pictures.save_film(frames(), tmp_path / "film.gif", fps=10)
+    assert [p.name for p in tmp_path.iterdir()] == ["film.gif"]
+    assert (tmp_path / "film.gif").read_bytes() == b"old"
+
+
+def test_pictures_too_small_for_ssim():
+    with pytest.raises(InputError, match="11x11"):
+        ssim(np.zeros((8, 20, 3)), np.zeros((8, 20, 3)))
+
+
+def test_orbit_of_one_photograph_is_around_the_origin():
+    poses = np.eye(4, dtype=np.float32)[None, :3].copy()
+    poses[0, :, 3] = [0, 0, 2]
+    one = Split(("a",), np.zeros((1, 4, 4, 4), np.uint8), np.ones((1, 4), np.float32), poses)
+    for camera in paths.orbit(one, 5):
+        assert np.isfinite(camera.pose).all()
+        np.testing.assert_allclose(np.linalg.norm(camera.pose[:, 3]), 2.0, rtol=1e-5)
 
 
 def test_orbit_looks_at_the_scene_from_where_it_was_photographed(photographs):

@@ -10,7 +10,7 @@ import pytest
 from data.batches import batches
 from nerf.checkpoint import Checkpoints
 from nerf.rays import chosen, rays_of
-from nerf.train import first_bad_array, learning_rate, train
+from nerf.train import learning_rate, train
 from tests.nerf.conftest import prepared, small_grid
 
 
@@ -73,6 +73,8 @@ def test_the_clock_ends_it(config, photographs):
     _, told = finished(config, photographs, steps=10**6, max_seconds=0.5)
     assert told[-1].seconds >= 0.5
     assert len(told) < 1000
+    _, told = finished(config, photographs, steps=10**6, max_seconds=1e-6)
+    assert len(told) == 1
 
 
 def test_learning_rate_falls_exponentially():
@@ -103,7 +105,8 @@ def test_the_first_bad_array_is_on_the_road_not_at_its_end(photographs):
     for layer in (0, 1):
         state.params["fine"]["head"][layer]["W"] *= 1e38
     batch = next(batches(photographs, step.config.training.rays, 0))
-    assert first_bad_array(step, state, batch) == "rendered colour"
+    found = step.first_bad_array(state, batch)
+    assert found == "the output of mlp, call 2 of the forward pass,", "the head"
 
 
 @pytest.mark.parametrize("background", ["white", "black", "random"])
