@@ -139,11 +139,10 @@ def test_the_integral_converges_as_its_page_says(nodes):
         found = integrate(
             density, colour, NEAR, FAR, jnp.asarray(BACKGROUND), panels=panels, nodes=nodes
         )
-        exact_T = jnp.stack(
-            [integrate(density, colour, NEAR, float(t), jnp.zeros(3)).T_far for t in found.t[:9]]
-        )
+        somewhere = slice(panels // 4 * nodes, (panels // 4 + 1) * nodes)  # the panel behind 1.75
+        exact_T = jnp.stack([along(far=float(t)).T_far for t in found.t[somewhere]])
         of_C = float(jnp.max(jnp.abs(found.C - along().C)))
-        of_T = float(jnp.max(jnp.abs(jnp.log(found.T[:9]) - jnp.log(exact_T))))
+        of_T = float(jnp.max(jnp.abs(jnp.log(found.T[somewhere]) - jnp.log(exact_T))))
         errors.append((of_C, of_T))
     orders = np.log2(np.array(errors[:-1]) / np.array(errors[1:]))
     np.testing.assert_allclose(orders[-1], [2 * nodes, nodes + 1], atol=0.5)
