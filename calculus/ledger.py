@@ -210,10 +210,31 @@ def _with_scene(tau):
     return tau, [1.0] * n, colours[:n], t[:n], background
 
 
+_SIZES = [0.0, 1e-30, 30.0, 1e4]
+_AT_ORIGIN = [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]]
+_WIDE = [[0.0, 1e-30, 30.0], [1e4, 0.5, 0.2]]
+_NOTHING = [[0.0] * 3] * 2
+
 LEDGER: tuple[Rule, ...] = (
-    Rule(camera, "rays", _camera),
-    Rule(camera, "points", _points),
-    Rule(encoding, "encode", lambda key: (_uniform(key, 3, low=-1.0),), static={"frequencies": 4}),
+    Rule(
+        camera,
+        "rays",
+        _camera,
+        limits={"through the middle": ([32.0] * 2, [60.0, 60.0, 32.0, 32.0], _AT_ORIGIN)},
+    ),
+    Rule(
+        camera,
+        "points",
+        _points,
+        limits={"near and far": ([1e-30, 0.0, 30.0], [0.0, 0.6, 0.8], _SIZES)},
+    ),
+    Rule(
+        encoding,
+        "encode",
+        lambda key: (_uniform(key, 3, low=-1.0),),
+        static={"frequencies": 4},
+        limits={"origin": ([0.0, 1e-30, 0.3],)},
+    ),
     Rule(
         grid,
         "interpolate",
@@ -224,8 +245,31 @@ LEDGER: tuple[Rule, ...] = (
         },
         shared=(0,),
     ),
-    Rule(dense, "affine", _affine, shared=(1, 2)),
-    Rule(dense, "mlp", _mlp, shared=(0,), static={"skip": 3}),
+    Rule(
+        dense,
+        "affine",
+        _affine,
+        limits={"all sizes": (_SIZES, [[0.5, 2.0]] * 4, [0.0, 1e4])},
+        shared=(1, 2),
+    ),
+    Rule(
+        dense,
+        "mlp",
+        _mlp,
+        limits={
+            "all sizes": (
+                (
+                    ([[0.5, 2.0]] * 4, [0.0, 1e4]),
+                    ([[1.0, 0.5]] * 2, [30.0, 1e-30]),
+                    ([[0.5]] * 6, [0.0]),
+                    ([[2.0, 1.0]], [0.0, 1.0]),
+                ),
+                _SIZES,
+            )
+        },
+        shared=(0,),
+        static={"skip": 3},
+    ),
     Rule(activation, "softplus", _any_number, limits=_EDGES),
     Rule(activation, "bounded_exp", _around_bound, limits=_EDGES),
     Rule(activation, "sigmoid", _any_number, limits=_EDGES),
@@ -244,9 +288,28 @@ LEDGER: tuple[Rule, ...] = (
         _ray,
         limits={name: _with_scene(*tau) for name, tau in _TAU.items()},
     ),
-    Rule(photometric, "squared_error", _pictures, reduces=True),
-    Rule(photometric, "huber", _residuals_beside_kinks, static={"threshold": 0.1}, reduces=True),
-    Rule(photometric, "coarse_and_fine", _coarse_and_fine, reduces=True),
+    Rule(
+        photometric,
+        "squared_error",
+        _pictures,
+        limits={"all sizes": (_WIDE, _NOTHING, [1.0, 1e-30])},
+        reduces=True,
+    ),
+    Rule(
+        photometric,
+        "huber",
+        _residuals_beside_kinks,
+        static={"threshold": 0.1},
+        reduces=True,
+        limits={"all sizes": (_WIDE, _NOTHING, [1.0, 1e-30])},
+    ),
+    Rule(
+        photometric,
+        "coarse_and_fine",
+        _coarse_and_fine,
+        limits={"all sizes": (_WIDE, _WIDE[::-1], _NOTHING, [1.0, 1e-30])},
+        reduces=True,
+    ),
     Rule(
         photometric,
         "psnr",

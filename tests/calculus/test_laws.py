@@ -52,6 +52,11 @@ def test_ledger_lists_every_rule_there_is():
 
 
 @RULES
+def test_every_rule_says_where_it_is_hard(rule):
+    assert rule.limits, f"{rule.name}: no limits for float32 to survive"
+
+
+@RULES
 def test_page_has_the_form(rule):
     headings = ["Symbols", "Value", "Jacobian", "Cotangent"]
     found = re.findall(rf"^({'|'.join(headings)})\b", rule.page.__doc__, flags=re.MULTILINE)
