@@ -63,8 +63,10 @@ def _load_split(path: Path, name: str, downscale: int, scale: float) -> Split:
     for number, frame in enumerate(frames):
         where = f"{file}, frame {number}"
         file_path = _get(frame, "file_path", str, where)
-        names.append(PurePosixPath(file_path).with_suffix("").as_posix())
         paths.append(_picture_path(path, file_path, where))
+        named = PurePosixPath(file_path)  # r_1.5 ends in no picture's ending: keep all of it
+        bare = named.with_suffix("") if named.suffix.lower() in ENDINGS else named
+        names.append(bare.as_posix())
         poses.append(_pose(_get(frame, "transform_matrix", list, where), where, scale))
     with ThreadPoolExecutor() as pool:
         pictures = list(pool.map(partial(_picture, downscale=downscale), paths))
@@ -114,6 +116,8 @@ def _get(holder: Any, key: str, kind: type, where: object) -> Any:
 
 def _picture_path(folder: Path, file_path: str, where: str) -> Path:
     named = folder / file_path
+    if named == folder:
+        raise InputError(f"{where}: file_path {file_path!r} names no picture")
     if named.suffix.lower() in ENDINGS:
         candidates = [named]
     else:  # by Blender's exporter the ending is left out

@@ -200,8 +200,8 @@ def _numbers(section: Any, prefix: str) -> Iterator[tuple[str, float]]:
                 yield f"{prefix}{f.name}", number
 
 
-def read(file: Path, base: Config | None = None) -> Config:
-    """The defaults, or `base`, with what the TOML file says in their place."""
+def read(file: Path) -> Config:
+    """The defaults, with what the TOML file says in their place."""
     try:
         told = tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -210,7 +210,7 @@ def read(file: Path, base: Config | None = None) -> Config:
         raise InputError(f"{file}: no such file{hint}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise InputError(f"{file}: not a TOML file: {error}") from error
-    return check(_filled(base or Config(), told, str(file), ""))
+    return check(_filled(Config(), told, str(file), ""))
 
 
 def write(config: Config, file: Path) -> None:

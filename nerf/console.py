@@ -115,20 +115,22 @@ def training_bar(config: Config) -> Iterator[Callable[[Told], None]]:
             if not told.good:
                 return
             ahead = told.seconds - smooth.get("seconds", told.seconds)
-            now = {"loss": told.loss, "psnr": told.psnr}
+            now = {"loss": told.loss}
+            if math.isfinite(told.psnr):  # an error of zero would stay in the mean for good
+                now["psnr"] = told.psnr
             if ahead > 0:
                 now["rate"] = told.rays / ahead
             for name, value in now.items():
                 smooth[name] = 0.9 * smooth.get(name, value) + 0.1 * value
             smooth["seconds"] = told.seconds
             left = _seconds_left(config, told)
-            rate = smooth.get("rate", 0.0)
+            rate, psnr = smooth.get("rate", 0.0), smooth.get("psnr", math.inf)
             shown.update(
                 task,
                 completed=told.fraction,
                 step=told.step,
                 loss=smooth["loss"],
-                psnr=smooth["psnr"],
+                psnr=psnr,
                 rate=rate,
                 left=f"{left:.0f} s left",
             )
@@ -136,7 +138,7 @@ def training_bar(config: Config) -> Iterator[Callable[[Told], None]]:
             if not console.is_terminal and due:
                 printed = told.seconds
                 console.print(
-                    f"step {told.step}  loss {smooth['loss']:.5f}  {smooth['psnr']:.1f} dB  "
+                    f"step {told.step}  loss {smooth['loss']:.5f}  {psnr:.1f} dB  "
                     f"{rate:,.0f} rays/s  {left:.0f} s left"
                 )
 

@@ -108,7 +108,6 @@ class Model:
     config: Config
     graph: nnx.GraphDef
     """The same for the coarse and the fine field."""
-    names: tuple[str, ...]
     stages: ModuleType
 
     @staticmethod
@@ -122,7 +121,7 @@ class Model:
             key = jax.random.fold_in(jax.random.key(config.seed), k)
             graph, state = nnx.split(Field(config.field, key))
             params[name] = nnx.to_pure_dict(state)
-        return Model(config, graph, names, stages), params
+        return Model(config, graph, stages), params
 
     def field(self, params: Params, name: str = "fine") -> Field:
         """One of the fields, with its parameters in place."""

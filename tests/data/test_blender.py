@@ -124,6 +124,21 @@ def test_missing_picture_is_named(scene):
     assert "frame 2" in line and "r_2.png" in line
 
 
+@pytest.mark.parametrize("file_path", ["", ".", "./"])
+def test_a_frame_that_names_no_picture(scene, file_path):
+    rewrite(scene, lambda meta: meta["frames"][2].update(file_path=file_path))
+    line = refusal(scene)
+    assert "frame 2" in line and "names no picture" in line
+
+
+def test_names_with_points_stay_apart(scene):
+    for k, name in enumerate(("r_1.25", "r_1.5")):
+        (scene / "train" / f"r_{k}.png").rename(scene / "train" / f"{name}.png")
+    rewrite(scene, lambda meta: meta["frames"][0].update(file_path="./train/r_1.25"))
+    rewrite(scene, lambda meta: meta["frames"][1].update(file_path="train/r_1.5.png"))
+    assert load(scene).splits["train"].names[:2] == ("train/r_1.25", "train/r_1.5")
+
+
 @pytest.mark.parametrize("content", [b"not a picture", b""])
 def test_undecodable_picture_is_named(scene, content):
     (scene / "train" / "r_1.png").write_bytes(content)
