@@ -5,13 +5,17 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PYTEST_OPTIONS ?=
 
-.PHONY: demo test check format setup clean
+.PHONY: demo test docs check format setup clean
 
 demo: $(READY)  ## train on the bundled scene, evaluate it, film it
 	$(BIN)/nerf demo $(DEMO_OPTIONS)
 
 test: $(READY)  ## the whole suite; NERF_DATA=FOLDER adds the tests on real scenes
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+
+docs: $(READY)  ## the site, in build/docs: every cell of every page is executed
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/docs
+	@echo "open build/docs/index.html"
 
 check: $(READY)  ## lint, format, types
 	$(BIN)/ruff check .

@@ -1,7 +1,7 @@
 """The laws that every derivative by hand obeys, as functions: the suite and the mutants run them.
 
-A law takes a `Rule` and a seed and raises AssertionError where the rule breaks it. All but the
-last run in float64; the suite turns on strict dtype and rank promotion around each.
+A law takes a `Rule` and a seed and raises AssertionError where the rule breaks it. All but those
+named for float32 run in float64; the suite turns on strict dtype and rank promotion around each.
 """
 
 import contextlib
@@ -118,6 +118,53 @@ def float32_survives_the_limits(rule: Rule, seed: int) -> None:
         _close_in_float32(rule, name, arguments, seed, 0.0)
 
 
+def is_the_standard_derivative(rule: Rule, seed: int) -> None:
+    """7. The Jacobian by hand is JAX's in both modes, shape included, and the differences'.
+
+    For each argument: shape `output.shape + input.shape`, forward mode, reverse mode, central
+    differences.
+    """
+    arguments = rule.example(jax.random.key(seed))
+    found = rule.jacobian(*arguments)
+    for k, by_hand in enumerate(found if len(arguments) > 1 else (found,)):
+
+        def f(x, k=k):
+            return rule.by_jax(*arguments[:k], x, *arguments[k + 1 :])
+
+        _same(by_hand, jax.jacfwd(f)(arguments[k]), 1e-9)
+        _same(by_hand, jax.jacrev(f)(arguments[k]), 1e-9)
+        differences = _central_differences(f, np.asarray(arguments[k], float))
+        np.testing.assert_allclose(by_hand, differences, rtol=1e-5, atol=1e-6)
+
+
+def tangents_and_cotangents_are_dual(rule: Rule, seed: int) -> None:
+    """8. <y_bar, J x_dot> = <J^T y_bar, x_dot>: the Jacobian pushes, the pullback pulls, as one."""
+    arguments = rule.example(jax.random.key(seed))
+    tangents = _random_like(arguments, seed + 1)
+    value, pull = jax.vjp(rule.by_hand, *arguments)
+    bar = _random_like(value, seed)
+    jacobians = rule.jacobian(*arguments)
+    jacobians = jacobians if len(arguments) > 1 else (jacobians,)
+    pushed = sum(
+        jnp.tensordot(J, dot, jnp.ndim(dot)) for J, dot in zip(jacobians, tangents, strict=True)
+    )
+    _same(pushed, jax.jvp(rule.by_jax, arguments, tangents)[1], 1e-9)
+    pulled = sum(jnp.vdot(b, dot) for b, dot in zip(pull(bar), tangents, strict=True))
+    np.testing.assert_allclose(jnp.vdot(bar, pushed), pulled, rtol=1e-9, atol=1e-10)
+
+
+def float32_is_close(rule: Rule, seed: int) -> None:
+    """9. In float32, value and pullback at the example are close to float64."""
+    _close_in_float32(rule, "example", rule.example(jax.random.key(seed)), seed, 2e-6)
+
+
+FOUNDATION_LAWS: tuple[Callable[[Rule, int], None], ...] = (
+    pullback_is_jax,
+    is_the_standard_derivative,
+    tangents_and_cotangents_are_dual,
+    is_another_program,
+    float32_is_close,
+)
 LAWS: tuple[Callable[[Rule, int], None], ...] = (
     pullback_is_jax,
     jacobian_is_jax,
@@ -164,6 +211,16 @@ def _close_in_float32(rule, name, arguments, seed, of_largest):
             assert jnp.all(jnp.isfinite(a)), f"{rule.name}, {name}: not finite: {a}"
             atol = 1e-30 + of_largest * float(jnp.max(jnp.abs(b)))
             np.testing.assert_allclose(a, b, rtol=2e-5, atol=atol, err_msg=f"{rule.name}, {name}")
+
+
+def _central_differences(f, x):
+    columns = []
+    for index in np.ndindex(x.shape):
+        h = np.zeros_like(x)
+        h[index] = 6e-6 * max(1.0, abs(x[index]))
+        difference = f(jnp.asarray(x + h)) - f(jnp.asarray(x - h))
+        columns.append(np.asarray(difference) / (2 * h[index]))
+    return np.moveaxis(np.array(columns), 0, -1).reshape(columns[0].shape + x.shape)
 
 
 def _is_number_list(value):

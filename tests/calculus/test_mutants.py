@@ -8,12 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from calculus.ledger import LEDGER
+from calculus.ledger import RADIANCE
 from tests.calculus import laws
 from tests.mutants import MUTANTS, Mutant, mutate
 
 pytestmark = pytest.mark.usefixtures("strict_float64")
-RULES = {rule.name: rule for rule in LEDGER}
+RULES = {rule.name: rule for rule in RADIANCE}
 
 
 def refused_by(mutant: Mutant, law) -> bool:
@@ -40,7 +40,7 @@ def test_mutant_is_killed(mutant):
         assert refused_by(mutant, getattr(laws, name)), f"{mutant.name} survived {name}"
 
 
-@pytest.mark.parametrize("rule", LEDGER, ids=lambda rule: rule.name)
+@pytest.mark.parametrize("rule", RADIANCE, ids=lambda rule: rule.name)
 def test_every_rule_has_a_mutant(rule):
     assert any(mutant.rule == rule.name for mutant in MUTANTS)
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from calculus.ledger import LEDGER
+from calculus.ledger import RADIANCE
 from data.batches import batches
 from nerf.config import read
 from tests.nerf.conftest import ROOT, prepared
@@ -18,7 +18,7 @@ ROUTING = {
     "add", "add_any", "transpose", "convert_element_type", "copy",
 }  # fmt: skip
 """What JAX may do with a cotangent between two rules: carry it to where it belongs."""
-BY_HAND = {getattr(rule.page, rule.name).bwd: rule.name for rule in LEDGER}
+BY_HAND = {getattr(rule.page, rule.name).bwd: rule.name for rule in RADIANCE}
 
 
 def loss_and_parameters(config, split, monkeypatch):

@@ -1,17 +1,9 @@
-"""The list of every derivative by hand: function, page, inputs to try it on.
-
-The laws of the test suite run over this list by themselves. A rule that is not listed here is not
-known to be right, so a test refuses rules without an entry.
-"""
-
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from types import ModuleType
-from typing import Any
+"""The rules of one ray, with inputs to try them on: away from kinks, and at float32's limits."""
 
 import jax
 import jax.numpy as jnp
 
+from calculus.ledger.rule import Rule, normal, uniform
 from calculus.radiance import (
     activation,
     camera,
@@ -25,127 +17,82 @@ from calculus.radiance import (
 )
 
 
-@dataclass(frozen=True)
-class Rule:
-    """One derivative by hand.
-
-    `example` draws the arguments for one ray (or point, or sample) from a key, in the default
-    float type and away from kinks. `shared` says which of them a batch has in common (weights of a
-    network, a grid). `limits` names arguments at the edges of what float32 can hold. `reduces` is
-    true where a batch is summed into one number.
-    """
-
-    page: ModuleType
-    name: str
-    example: Callable[[jax.Array], tuple]
-    limits: dict[str, tuple] = field(default_factory=dict)
-    shared: tuple[int, ...] = ()
-    static: dict[str, Any] = field(default_factory=dict)
-    reduces: bool = False
-
-    @property
-    def by_hand(self) -> Callable:
-        """The function with its rule, static arguments filled in."""
-        decorated = getattr(self.page, self.name)
-        return lambda *arguments: decorated(*arguments, **self.static)
-
-    @property
-    def by_jax(self) -> Callable:
-        """The same function without its rule."""
-        undecorated = getattr(self.page, self.name).fun
-        return lambda *arguments: undecorated(*arguments, **self.static)
-
-    @property
-    def jacobian(self) -> Callable:
-        """The dense Jacobian by hand: a tuple over arguments, within one over outputs."""
-        dense_form = getattr(self.page, f"{self.name}_jacobian")
-        return lambda *arguments: dense_form(*arguments, **self.static)
-
-
-def _normal(key, *shape):
-    return jax.random.normal(key, shape)
-
-
-def _uniform(key, *shape, low=0.0, high=1.0):
-    return jax.random.uniform(key, shape, minval=low, maxval=high)
-
-
 def _rotation(key):
-    q, _ = jnp.linalg.qr(_normal(key, 3, 3))
+    q, _ = jnp.linalg.qr(normal(key, 3, 3))
     return q * jnp.sign(jnp.linalg.det(q))
 
 
 def _camera(key):
     a, b, c, d = jax.random.split(key, 4)
-    pixel_at = _uniform(a, 2, low=3.0, high=60.0)
+    pixel_at = uniform(a, 2, low=3.0, high=60.0)
     intrinsics = jnp.concatenate(
-        [_uniform(b, 2, low=50.0, high=90.0), _uniform(c, 2, low=25.0, high=40.0)]
+        [uniform(b, 2, low=50.0, high=90.0), uniform(c, 2, low=25.0, high=40.0)]
     )
-    pose = jnp.concatenate([_rotation(d), 3 * _normal(a, 3, 1)], axis=1)
+    pose = jnp.concatenate([_rotation(d), 3 * normal(a, 3, 1)], axis=1)
     return pixel_at, intrinsics, pose
 
 
 def _points(key):
     a, b, c = jax.random.split(key, 3)
-    return _normal(a, 3), _normal(b, 3), _uniform(c, 5, low=0.1, high=4.0)
+    return normal(a, 3), normal(b, 3), uniform(c, 5, low=0.1, high=4.0)
 
 
 def _grid(key):
     a, b = jax.random.split(key)
     # within the cells, where the interpolant is smooth
     cell = jax.random.randint(b, (3,), 0, 4).astype(float)
-    inside = _uniform(b, 3, low=0.1, high=0.9)
-    return _normal(a, 5, 5, 5, 2), (cell + inside) / 2 - 1
+    inside = uniform(b, 3, low=0.1, high=0.9)
+    return normal(a, 5, 5, 5, 2), (cell + inside) / 2 - 1
 
 
 def _affine(key):
     a, b, c = jax.random.split(key, 3)
-    return _normal(a, 4), _normal(b, 4, 3), _normal(c, 3)
+    return normal(a, 4), normal(b, 4, 3), normal(c, 3)
 
 
 def _mlp(key):
     sizes = ((4, 8), (8, 8), (8 + 4, 8), (8, 3))  # the third layer is given the input again
     layers = tuple(
         (
-            _normal(jax.random.fold_in(key, 2 * l), *size),
-            _normal(jax.random.fold_in(key, 2 * l + 1), size[1]),
+            normal(jax.random.fold_in(key, 2 * l), *size),
+            normal(jax.random.fold_in(key, 2 * l + 1), size[1]),
         )
         for l, size in enumerate(sizes)
     )
-    return layers, _normal(jax.random.fold_in(key, 99), 4)
+    return layers, normal(jax.random.fold_in(key, 99), 4)
 
 
 def _away_from_zero(key):
     a, b = jax.random.split(key)
     return (
         jnp.where(jax.random.bernoulli(a, shape=(7,)), 1.0, -1.0)
-        * _uniform(b, 7, low=0.2, high=3.0),
+        * uniform(b, 7, low=0.2, high=3.0),
     )
 
 
 def _any_number(key):
-    return (3 * _normal(key, 7),)
+    return (3 * normal(key, 7),)
 
 
 def _around_bound(key):
     a, b = jax.random.split(key)
     steps = _away_from_zero(b)[0]
-    return (jnp.concatenate([_normal(a, 4), activation.EXP_BOUND + steps]),)
+    return (jnp.concatenate([normal(a, 4), activation.EXP_BOUND + steps]),)
 
 
 def _depths(key):
     a, b = jax.random.split(key)
-    return _uniform(a, 6, low=0.0, high=2.0), _uniform(b, 6, low=0.05, high=0.7)
+    return uniform(a, 6, low=0.0, high=2.0), uniform(b, 6, low=0.05, high=0.7)
 
 
 def _pixel(key):
     a, b, c, d, e = jax.random.split(key, 5)
     return (
-        _uniform(a, 6, high=0.2),
-        _uniform(b),
-        _uniform(c, 6, 3),
-        jnp.sort(_uniform(d, 6, low=1.0, high=5.0)),
-        _uniform(e, 3),
+        uniform(a, 6, high=0.2),
+        uniform(b),
+        uniform(c, 6, 3),
+        jnp.sort(uniform(d, 6, low=1.0, high=5.0)),
+        uniform(e, 3),
     )
 
 
@@ -158,16 +105,16 @@ def _ray(key):
 
 def _pictures(key):
     a, b, c = jax.random.split(key, 3)
-    return _uniform(a, 4, 3), _uniform(b, 4, 3), _uniform(c, 4, low=0.1)
+    return uniform(a, 4, 3), uniform(b, 4, 3), uniform(c, 4, low=0.1)
 
 
 def _residuals_beside_kinks(key):
     a, b, c = jax.random.split(key, 3)
-    photograph = _uniform(a, 4, 3)
+    photograph = uniform(a, 4, 3)
     # residuals of 0.02..0.08 and 0.12..0.5 on either side of the threshold 0.1
-    small, large = _uniform(b, 4, 3, low=0.02, high=0.08), _uniform(c, 4, 3, low=0.12, high=0.5)
+    small, large = uniform(b, 4, 3, low=0.02, high=0.08), uniform(c, 4, 3, low=0.12, high=0.5)
     e = jnp.where(jax.random.bernoulli(a, shape=(4, 3)), small, -large)
-    return photograph + e, photograph, _uniform(c, 4, low=0.1)
+    return photograph + e, photograph, uniform(c, 4, low=0.1)
 
 
 def _coarse_and_fine(key):
@@ -215,7 +162,7 @@ _AT_ORIGIN = [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]]
 _WIDE = [[0.0, 1e-30, 30.0], [1e4, 0.5, 0.2]]
 _NOTHING = [[0.0] * 3] * 2
 
-LEDGER: tuple[Rule, ...] = (
+RULES: tuple[Rule, ...] = (
     Rule(
         camera,
         "rays",
@@ -231,7 +178,7 @@ LEDGER: tuple[Rule, ...] = (
     Rule(
         encoding,
         "encode",
-        lambda key: (_uniform(key, 3, low=-1.0),),
+        lambda key: (uniform(key, 3, low=-1.0),),
         static={"frequencies": 4},
         limits={"origin": ([0.0, 1e-30, 0.3],)},
     ),
@@ -280,7 +227,7 @@ LEDGER: tuple[Rule, ...] = (
         _depths,
         limits={"nothing": ([0.0], [0.0]), "wall": ([1e4] * 2, [30.0, 1e-30])},
     ),
-    Rule(compositing, "weights", lambda key: (_uniform(key, 6, high=2.0),), limits=_TAU),
+    Rule(compositing, "weights", lambda key: (uniform(key, 6, high=2.0),), limits=_TAU),
     Rule(pixel, "accumulate", _pixel, limits={"empty ray": ([0.0] * 6, 1.0, *_SCENE)}),
     Rule(
         rendering,
@@ -313,7 +260,7 @@ LEDGER: tuple[Rule, ...] = (
     Rule(
         photometric,
         "psnr",
-        lambda key: (_uniform(key, 4, low=0.01),),
+        lambda key: (uniform(key, 4, low=0.01),),
         limits={"small": ([1e-30, 1e-6, 1.0],)},
     ),
 )

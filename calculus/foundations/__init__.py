@@ -1,0 +1,1 @@
+"""From the difference quotient to the vector chain rule, each derivative by hand."""

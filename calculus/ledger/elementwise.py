@@ -1,0 +1,5 @@
+"""The rules of `calculus.foundations.elementwise`, with inputs to try them on."""
+
+from calculus.ledger.rule import Rule
+
+RULES: tuple[Rule, ...] = ()

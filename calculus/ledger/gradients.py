@@ -1,0 +1,5 @@
+"""The rules of `calculus.foundations.gradients`, with inputs to try them on."""
+
+from calculus.ledger.rule import Rule
+
+RULES: tuple[Rule, ...] = ()
