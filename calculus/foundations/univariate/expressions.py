@@ -120,7 +120,7 @@ class Product(Expression):
         return self.left.derivative() * self.right + self.left * self.right.derivative()
 
     def __str__(self):
-        return f"{self.left} {self.right}"
+        return f"{self.left} * {self.right}"
 
 
 @dataclass(frozen=True)

@@ -68,5 +68,5 @@ def test_the_derivative_of_a_derivative_is_there_too():
 def test_an_expression_prints_as_the_formula_it_is():
     x = Variable()
     product = x * Applied("sin", x + Constant(2.0))
-    assert str(product) == "x sin((x + 2))"
-    assert str((x * x).derivative()) == "(1 x + x 1)"
+    assert str(product) == "x * sin((x + 2))"
+    assert str((x * x).derivative()) == "(1 * x + x * 1)"
