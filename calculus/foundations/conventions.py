@@ -1,30 +1,31 @@
-r"""Where the numbers of a derivative are stored: the layouts in use, and the way from one to another.
+r"""Where the numbers of a derivative are stored: the layouts in use, and the ways between.
 
 A derivative is a linear map: it takes a small change of the input to the change of the output, to
 first order. Layouts are ways to write its numbers down. This package has one, and converts by name.
 
     numerator layout        output axes first, input axes last: shape `output.shape + input.shape`.
-                            This is what `jax.jacobian` returns, and what every `f_jacobian` here is.
+                            This is what `jax.jacobian` returns, and every `f_jacobian` here.
                             A number of n variables has a row 1 x n; a vector of one variable has
-                            a column m x 1; the chain rule reads from the outermost map inwards.   (1)
+                            a column m x 1; the chain rule reads from the outermost map inwards. (1)
     the leading 1           JAX gives a number the shape (), so the row of a number of n variables
-                            has shape (n,): it is the 1 x n row with its leading 1 dropped.        (2)
+                            has shape (n,): it is the 1 x n row with its leading 1 dropped.      (2)
     column gradient         nabla f is the transpose of the row, n x 1. The chain rule then runs
-                            the other way, nabla (f o g) = J_g^T nabla f: a pullback.              (3)
+                            the other way, nabla (f o g) = J_g^T nabla f: a pullback.            (3)
     generalised gradient    a number of an n x m matrix W has its derivative in the shape of W,
                             [dL/dW]_ij = dL/dW_ij, so that L changes by eps <U, dL/dW> when W
                             changes by eps U, with <U, G> = sum_ij U_ij G_ij. By (1) the derivative
                             is a 1 x (n x m) tensor: this is that tensor without its leading 1.
-                            For an n x 1 matrix it is the column gradient (3).                     (4)
+                            For an n x 1 matrix it is the column gradient (3).                   (4)
     strict matrix layout    some texts want dL/dW to be m x n, inputs along the columns as in a
-                            Jacobian matrix: the transpose of (4). Used nowhere here.              (5)
+                            Jacobian matrix: the transpose of (4). Used nowhere here.            (5)
     flattened               the (m x n) x (p x q) tensor as an mn x pq matrix, both groups of axes
-                            run through in C order: the tensor's chain rule is a matrix product.   (6)
+                            run through in C order: the tensor's chain rule is a matrix product. (6)
 
 A symbol d collects all partial derivatives of a function, a symbol del names one of them; for one
 variable the two are the same.
 """
 
+import itertools
 import math
 
 import jax.numpy as jnp
@@ -71,7 +72,7 @@ def drop_leading_one(derivative: Shaped[Array, "..."]) -> Shaped[Array, "..."]:
 
 
 def strict_matrix_layout(gradient: Shaped[Array, "n m"]) -> Shaped[Array, "m n"]:
-    """The generalised gradient (4) of a number as texts with strict rows and columns print it (5)."""
+    """The generalised gradient (4) of a number as texts with strict layout have it (5)."""
     return gradient.T
 
 
@@ -85,7 +86,7 @@ def chain_shape(*factors: Shape) -> Shape:
 
     ValueError, naming the two neighbours, where the columns of one are not the rows of the next.
     """
-    for left, right in zip(factors, factors[1:], strict=False):
+    for left, right in itertools.pairwise(factors):
         if left[1] != right[0]:
             raise ValueError(f"{left} does not chain with {right}: {left[1]} is not {right[0]}")
     return (factors[0][0], factors[-1][1])

@@ -1,10 +1,10 @@
 """Many inputs, one output: partial derivatives, gradients, directions, expansions.
 
-    directions     the tools: one variable at a time, along a direction, reading a gradient off
-    expansions     first and second order, and a step downhill
-    algebra        sum, product and chain rule for any functions whose derivatives are known
-    polynomials    two functions of two variables
-    quadratics     squared norm and quadratic forms
+directions     the tools: one variable at a time, along a direction, reading a gradient off
+expansions     first and second order, and a step downhill
+algebra        sum, product and chain rule for any functions whose derivatives are known
+polynomials    two functions of two variables
+quadratics     squared norm and quadratic forms
 """
 
 from calculus.foundations.gradients.algebra import (

@@ -1,16 +1,16 @@
 r"""One variable at a time, and along a direction.
 
-    df/dx_i (x) = lim_{h -> 0} (f(x + h e_i) - f(x)) / h           e_i the i-th unit vector       (1)
-    df/dx       = [df/dx_1  df/dx_2  ..  df/dx_n]                  the row, shape (n,)            (2)
-    d_u f (x)   = lim_{eps -> 0} (f(x + eps u) - f(x)) / eps       |u| = 1: a slope               (3)
+    df/dx_i (x) = lim_{h -> 0} (f(x + h e_i) - f(x)) / h           e_i the i-th unit vector     (1)
+    df/dx       = [df/dx_1  df/dx_2  ..  df/dx_n]                  the row, shape (n,)          (2)
+    d_u f (x)   = lim_{eps -> 0} (f(x + eps u) - f(x)) / eps       |u| = 1: a slope             (3)
 
-(1) is (3) along e_i. (3) is the derivative at 0 of a function of one variable, eps -> f(x + eps u),
-so nothing new has to be differentiated; for differentiable f it is the number (df/dx) u.         (4)
+(1) is (3) along e_i. (3) is the derivative at 0 of a function of one variable, f(x + eps u) in eps:
+nothing new has to be differentiated; for differentiable f it is the number (df/dx) u.       (4)
 
 If f(x + eps u) = f(x) + eps ell(u) + O(eps^2) for every u, with ell linear, then the gradient is
-what ell gives for the unit vectors: (df/dx)_i = ell(e_i). There is no second gradient to find.   (5)
+what ell gives for the unit vectors: (df/dx)_i = ell(e_i). There is no second gradient to find. (5)
 
-By Cauchy and Schwarz |(df/dx) u| <= |df/dx| for |u| = 1, with equality for u along the gradient. (6)
+By Cauchy and Schwarz |(df/dx) u| <= |df/dx| for |u| = 1, with equality along the gradient. (6)
 """
 
 from collections.abc import Callable
