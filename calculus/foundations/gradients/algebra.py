@@ -4,14 +4,14 @@ Numbers f, g and s of x in R^n have rows of shape (n,); vectors u, v, w in R^m h
 
     d(f + g)   = df + dg                      equal shapes of f and g                           (1)
     d(f g)     = g df + f dg                  numbers f and g                                   (2)
-    d(s w)     = w ds + s dw                  (m x 1)(1 x n) + 1 (m x n): an outer product first  (3)
+    d(s w)     = w ds + s dw                  (m x 1)(1 x n) + 1 (m x n): an outer product first (3)
     d(u^T v)   = u^T dv + v^T du              (1 x m)(m x n) twice                              (4)
     d(f o g)   = df/dg dg/dx                  (k x m)(m x n): the inner dimension cancels       (5)
 
 All from the expansion. (2): (f + eps f_dot)(g + eps g_dot) = f g + eps (f_dot g + f g_dot) + ..,
-where f_dot = df u and g_dot = dg u, and the rest is O(eps^2). (3) is (2) for each entry of w, (4) the sum of (2) over the
-entries of u and v. (5): g moves by eps dg u + O(eps^2), so f(g) moves by df times that. Matrices do
-not commute, so the order of the factors in (3) and (5) is part of the rule.
+where f_dot = df u and g_dot = dg u, and the rest is O(eps^2). (3) is (2) for each entry of w, (4)
+the sum of (2) over the entries of u and v. (5): g moves by eps dg u + O(eps^2), so f(g) moves by df
+times that. Matrices do not commute: the order of the factors in (3) and (5) is part of the rule.
 """
 
 from collections.abc import Callable

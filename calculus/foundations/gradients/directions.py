@@ -5,12 +5,12 @@ r"""One variable at a time, and along a direction.
     d_u f (x)   = lim_{eps -> 0} (f(x + eps u) - f(x)) / eps       |u| = 1: a slope             (3)
 
 (1) is (3) along e_i. (3) is the derivative at 0 of a function of one variable, f(x + eps u) in eps:
-nothing new has to be differentiated; for differentiable f it is the number (df/dx) u.       (4)
+nothing new has to be differentiated; for differentiable f it is the number (df/dx) u.           (4)
 
 If f(x + eps u) = f(x) + eps ell(u) + O(eps^2) for every u, with ell linear, then the gradient is
 what ell gives for the unit vectors: (df/dx)_i = ell(e_i). There is no second gradient to find. (5)
 
-By Cauchy and Schwarz |(df/dx) u| <= |df/dx| for |u| = 1, with equality along the gradient. (6)
+By Cauchy and Schwarz |(df/dx) u| <= |df/dx| for |u| = 1, with equality along the gradient.     (6)
 """
 
 from collections.abc import Callable

@@ -46,11 +46,12 @@ def jacobian_by_rows(f: Map, x: Float[Array, " n"]) -> Float[Array, "m n"]:
 
 def jacobian_by_entries(f: Map, x: Float[Array, " n"]) -> Float[Array, "m n"]:
     """J as (3), in two loops: output i, one variable j at a time."""
-    m = f(x).size
-    rows = [
-        jnp.stack([partial(lambda x, i=i: f(x)[i], j)(x) for j in range(x.size)]) for i in range(m)
-    ]
-    return jnp.stack(rows)
+
+    def output(i):
+        return lambda x: f(x)[i]
+
+    rows = [[partial(output(i), j)(x) for j in range(x.size)] for i in range(f(x).size)]
+    return jnp.stack([jnp.stack(row) for row in rows])
 
 
 def derivative_shape_of(f: Callable, x: Float[Array, "..."]) -> Shape:
