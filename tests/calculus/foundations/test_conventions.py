@@ -78,14 +78,8 @@ def test_what_a_step_of_descent_gains_is_the_squared_gradient_to_first_order(lea
 
 def test_the_integral_that_matters_is_an_expectation_under_the_density_of_light():
     sigma, far = 0.7, 3.0
-    along = integrate(
-        lambda t: jnp.full_like(t, sigma),
-        colours,
-        0.0,
-        far,
-        jnp.zeros(3),
-        panels=4,
-    )
+    density = lambda t: jnp.full_like(t, sigma)  # noqa: E731
+    along = jax.jit(lambda: integrate(density, colours, 0.0, far, jnp.zeros(3), panels=4))()
     density = along.dC_dc  # T sigma
     mass = 1 - np.exp(-sigma * far)
     close(along.share @ density, mass, rtol=1e-12)  # closed form of a constant medium
@@ -202,11 +196,11 @@ def test_a_tensor_survives_flattening_and_chains_as_a_matrix():
     outer = lambda F: jnp.stack([jnp.sin(F), F**2, F * F[0, 0]])  # noqa: E731  -> (3, 2, 2)
     B = draw(3, 2)
     F = inner(B)
-    d_outer, d_inner = jax.jacfwd(outer)(F), jax.jacfwd(inner)(B)
+    d_outer, d_inner = jax.jit(jax.jacfwd(outer))(F), jax.jit(jax.jacfwd(inner))(B)
     flat = layout.flatten_derivative(d_outer, 3) @ layout.flatten_derivative(d_inner, 2)
     assert flat.shape == (12, 6)
     tensor = layout.unflatten_derivative(flat, (3, 2, 2), (3, 2))
-    close(tensor, jax.jacfwd(lambda B: outer(inner(B)))(B), rtol=1e-12, atol=1e-14)
+    close(tensor, jax.jit(jax.jacfwd(lambda B: outer(inner(B))))(B), rtol=1e-12, atol=1e-14)
     close(layout.flatten_derivative(tensor, 3), flat, rtol=0)
 
 
