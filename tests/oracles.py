@@ -1,12 +1,22 @@
-"""The formulas once more, as loops in float64 numpy that a reader checks by eye.
+"""The formulas once more, as loops that a reader checks by eye, in float64.
 
-By hand and by JAX share their forward; these share nothing with either.
+By hand and by JAX share their forward; these share nothing with either. Those with `exp` and `log`
+for their only functions, or none, take numbers of any precision: arrays of `decimal.Decimal`.
 """
 
 import itertools
 import math
+from decimal import Decimal
 
 import numpy as np
+
+
+def exp(v):
+    return v.exp() if isinstance(v, Decimal) else math.exp(v)
+
+
+def log(v):
+    return v.ln() if isinstance(v, Decimal) else math.log(v)
 
 
 def rays(pixel, intrinsics, pose):
@@ -31,10 +41,10 @@ def encode(p, frequencies):
 
 def interpolate(grid, x):
     n = len(grid)
-    total = np.zeros(len(grid[0][0][0]))
+    total = 0
     s = [min(max((c + 1) / 2 * (n - 1), 0), n - 1) for c in x]
     for v in itertools.product(range(n), repeat=3):
-        share = math.prod(max(0.0, 1 - abs(s[a] - v[a])) for a in range(3))  # a hat on each vertex
+        share = math.prod(max(0, 1 - abs(s[a] - v[a])) for a in range(3))  # a hat on each vertex
         total += share * np.asarray(grid[v[0]][v[1]][v[2]])
     return total
 
@@ -49,25 +59,25 @@ def mlp(layers, x, skip):
         if number == skip:
             h = h + list(x)
         z = affine(h, W, b)
-        h = [max(value, 0.0) for value in z]
+        h = [max(value, 0) for value in z]
     return z
 
 
 def softplus(z):
-    return np.array([math.log(1 + math.exp(v)) for v in z])
+    return np.array([log(1 + exp(v)) for v in z])
 
 
 def bounded_exp(z):
-    m = 15.0
-    return np.array([math.exp(v) if v <= m else math.exp(m) * (1 + v - m) for v in z])
+    m = 15
+    return np.array([exp(v) if v <= m else exp(m) * (1 + v - m) for v in z])
 
 
 def sigmoid(z):
-    return np.array([1 / (1 + math.exp(-v)) for v in z])
+    return np.array([1 / (1 + exp(-v)) for v in z])
 
 
 def relu(z):
-    return np.array([max(v, 0.0) for v in z])
+    return np.array([max(v, 0) for v in z])
 
 
 def optical_depth(sigma, delta):
@@ -75,9 +85,9 @@ def optical_depth(sigma, delta):
 
 
 def weights(tau):
-    left, out = 1.0, []
+    left, out = 1, []
     for depth in tau:
-        alpha = 1 - math.exp(-depth)
+        alpha = 1 - exp(-depth)
         out.append(left * alpha)
         left *= 1 - alpha
     return np.array(out), left
@@ -85,7 +95,7 @@ def weights(tau):
 
 def accumulate(w, T, colours, t, background):
     colour = [T * background[a] for a in range(3)]
-    opacity = depth = 0.0
+    opacity = depth = 0
     for i in range(len(w)):
         colour = [colour[a] + w[i] * colours[i][a] for a in range(3)]
         opacity += w[i]

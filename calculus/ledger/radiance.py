@@ -1,4 +1,4 @@
-"""The rules of one ray, with inputs to try them on: away from kinks, and at float32's limits."""
+"""The rules of one ray, with inputs to try them on: away from kinks, and at the limits."""
 
 import jax
 import jax.numpy as jnp
@@ -124,7 +124,7 @@ def _coarse_and_fine(key):
 
 
 _EDGES = {
-    f"{sign}{size}": ([float(f"{sign}{size}")] * 3,)
+    f"{sign}{size}": ([float(f"{sign}{size}")] * 7,)
     for sign in ("", "-")
     for size in ("0", "1e-30", "30", "1e4")
 }
@@ -157,10 +157,24 @@ def _with_scene(tau):
     return tau, [1.0] * n, colours[:n], t[:n], background
 
 
+def _vertices(n):
+    """A grid whose slopes differ from cell to cell, along each axis."""
+    return [
+        [
+            [[0.5 + i * i - 2 * j * k * k, 2.0 - i * k + 0.25 * j * j] for k in range(n)]
+            for j in range(n)
+        ]
+        for i in range(n)
+    ]
+
+
+_EXPM1 = "JAX has expm1(x) + 1 for expm1', and that keeps three digits of e^-30"
+_HALVES = "JAX has 1/2 for max' and 1 for |.|' at 0, which makes the slope 0 where it is 1/2"
 _SIZES = [0.0, 1e-30, 30.0, 1e4]
 _AT_ORIGIN = [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]]
-_WIDE = [[0.0, 1e-30, 30.0], [1e4, 0.5, 0.2]]
-_NOTHING = [[0.0] * 3] * 2
+_WIDE = [[0.0, 1e-30, 30.0], [1e4, 0.5, 0.2], [0.1, 0.0, 1.0], [1e-6, 0.1, 0.3]]
+_NOTHING = [[0.0] * 3] * 4
+_SHARES = [1.0, 1e-30, 0.0, 0.5]
 
 RULES: tuple[Rule, ...] = (
     Rule(
@@ -173,7 +187,7 @@ RULES: tuple[Rule, ...] = (
         camera,
         "points",
         _points,
-        limits={"near and far": ([1e-30, 0.0, 30.0], [0.0, 0.6, 0.8], _SIZES)},
+        limits={"near and far": ([1e-30, 0.0, 30.0], [0.0, 0.6, 0.8], [*_SIZES, 1.0])},
     ),
     Rule(
         encoding,
@@ -187,16 +201,18 @@ RULES: tuple[Rule, ...] = (
         "interpolate",
         _grid,
         limits={
-            "corner of the cube": ([[[[0.5, 2.0]] * 2] * 2] * 2, [1.0, -1.0, 1.0]),
-            "outside": ([[[[0.5, 2.0]] * 2] * 2] * 2, [1e4, -30.0, 0.0]),
+            "corner of the cube": (_vertices(5), [1.0, -1.0, 1.0]),
+            "outside": (_vertices(5), [1e4, -30.0, 0.3]),
+            "between two cells": (_vertices(5), [0.0, 0.3, 0.0]),
         },
+        beyond_jax={"corner of the cube": "a kink: 0 by (5), and in JAX the mean of both sides"},
         shared=(0,),
     ),
     Rule(
         dense,
         "affine",
         _affine,
-        limits={"all sizes": (_SIZES, [[0.5, 2.0]] * 4, [0.0, 1e4])},
+        limits={"all sizes": (_SIZES, [[0.5, 2.0, 1.0]] * 4, [0.0, 1e4, 1e-30])},
         shared=(1, 2),
     ),
     Rule(
@@ -206,10 +222,10 @@ RULES: tuple[Rule, ...] = (
         limits={
             "all sizes": (
                 (
-                    ([[0.5, 2.0]] * 4, [0.0, 1e4]),
-                    ([[1.0, 0.5]] * 2, [30.0, 1e-30]),
-                    ([[0.5]] * 6, [0.0]),
-                    ([[2.0, 1.0]], [0.0, 1.0]),
+                    ([[0.5, 2.0] * 4] * 4, [0.0, 1e4] * 4),
+                    ([[1.0, 0.5] * 4] * 8, [30.0, 1e-30] * 4),
+                    ([[0.5, 1.5] * 4] * 12, [0.0, 1.0] * 4),
+                    ([[2.0, 1.0, 0.5]] * 8, [0.0, 1.0, 1e-30]),
                 ),
                 _SIZES,
             )
@@ -217,7 +233,13 @@ RULES: tuple[Rule, ...] = (
         shared=(0,),
         static={"skip": 3},
     ),
-    Rule(activation, "softplus", _any_number, limits=_EDGES),
+    Rule(
+        activation,
+        "softplus",
+        _any_number,
+        limits=_EDGES,
+        beyond_jax={"0": _HALVES, "-0": _HALVES},
+    ),
     Rule(activation, "bounded_exp", _around_bound, limits=_EDGES),
     Rule(activation, "sigmoid", _any_number, limits=_EDGES),
     Rule(activation, "relu", _away_from_zero, limits=_EDGES),
@@ -225,21 +247,28 @@ RULES: tuple[Rule, ...] = (
         compositing,
         "optical_depth",
         _depths,
-        limits={"nothing": ([0.0], [0.0]), "wall": ([1e4] * 2, [30.0, 1e-30])},
+        limits={"nothing": ([0.0] * 6, [0.0] * 6), "wall": ([1e4] * 6, [30.0, 1e-30] * 3)},
     ),
-    Rule(compositing, "weights", lambda key: (uniform(key, 6, high=2.0),), limits=_TAU),
+    Rule(
+        compositing,
+        "weights",
+        lambda key: (uniform(key, 6, high=2.0),),
+        limits=_TAU,
+        beyond_jax={"thick": _EXPM1},
+    ),
     Rule(pixel, "accumulate", _pixel, limits={"empty ray": ([0.0] * 6, 1.0, *_SCENE)}),
     Rule(
         rendering,
         "volume_render",
         _ray,
         limits={name: _with_scene(*tau) for name, tau in _TAU.items()},
+        beyond_jax={"thick": _EXPM1},
     ),
     Rule(
         photometric,
         "squared_error",
         _pictures,
-        limits={"all sizes": (_WIDE, _NOTHING, [1.0, 1e-30])},
+        limits={"all sizes": (_WIDE, _NOTHING, _SHARES)},
         reduces=True,
     ),
     Rule(
@@ -248,19 +277,19 @@ RULES: tuple[Rule, ...] = (
         _residuals_beside_kinks,
         static={"threshold": 0.1},
         reduces=True,
-        limits={"all sizes": (_WIDE, _NOTHING, [1.0, 1e-30])},
+        limits={"all sizes": (_WIDE, _NOTHING, _SHARES)},
     ),
     Rule(
         photometric,
         "coarse_and_fine",
         _coarse_and_fine,
-        limits={"all sizes": (_WIDE, _WIDE[::-1], _NOTHING, [1.0, 1e-30])},
+        limits={"all sizes": (_WIDE, _WIDE[::-1], _NOTHING, _SHARES)},
         reduces=True,
     ),
     Rule(
         photometric,
         "psnr",
         lambda key: (uniform(key, 4, low=0.01),),
-        limits={"small": ([1e-30, 1e-6, 1.0],)},
+        limits={"small": ([1e-30, 1e-6, 0.5, 1.0],)},
     ),
 )

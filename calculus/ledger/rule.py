@@ -14,15 +14,18 @@ class Rule:
 
     `example` draws the arguments for one ray (or point, or sample) from a key, in the default
     float type and away from kinks. `shared` says which of them a batch has in common (weights of a
-    network, a grid). `limits` names arguments at the edges of what float32 can hold. `reduces` is
-    true where a batch is summed into one number. `ids` are the entries of docs/catalogue.csv that
-    the rule answers.
+    network, a grid). `limits` names arguments at the edges: of what float32 can hold, and of where
+    the formula holds. `beyond_jax` names those of them where JAX's derivative of the forward is
+    wrong or another choice, and says why; the truth there is differences of the oracle, taken in
+    200 digits, outwards where the two sides differ. `reduces` is true where a batch is summed into
+    one number. `ids` are the entries of docs/catalogue.csv that the rule answers.
     """
 
     page: ModuleType
     name: str
     example: Callable[[jax.Array], tuple]
     limits: dict[str, tuple] = field(default_factory=dict)
+    beyond_jax: dict[str, str] = field(default_factory=dict)
     shared: tuple[int, ...] = ()
     static: dict[str, Any] = field(default_factory=dict)
     reduces: bool = False

@@ -17,10 +17,11 @@ Value
 
 Jacobian     (3) is linear in the features, and in each coordinate by itself
     dy/dg_v = u_c for v = i + c, and 0 for all vertices but these eight                   (4)
-    df_a/dx_a = (n - 1)/2 inside the cube, 0 outside                                      (5)
+    df_a/dx_a = (n - 1)/2 inside the cube, 0 on its faces and outside                     (5)
     du_c/df_a = (2 c_a - 1) prod_{b/=a} l(c_b, f_b)                                       (6)
     dy/dx_a = (n - 1)/2 sum_c du_c/df_a g_{i+c}                                           (7)
-    y is continuous everywhere, dy/dx jumps from cell to cell; on a face the upper cell counts.
+    y is continuous everywhere, dy/dx jumps from cell to cell; on a face between two cells the
+    upper one counts.
 
 Cotangent    contract (4) and (7)
     g_bar_{i+c} gains u_c y_bar, summed over all points that use the vertex               (8)

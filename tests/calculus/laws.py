@@ -13,6 +13,7 @@ import numpy as np
 from jax.test_util import check_grads
 
 from calculus.ledger import Rule
+from tests.calculus.truth import pullback_by_oracle
 
 
 def pullback_is_jax(rule: Rule, seed: int) -> None:
@@ -21,7 +22,7 @@ def pullback_is_jax(rule: Rule, seed: int) -> None:
     value, by_hand = jax.vjp(rule.by_hand, *arguments)
     value_by_jax, by_jax = jax.vjp(rule.by_jax, *arguments)
     _same(value, value_by_jax, 1e-12)
-    bar = _random_like(value, seed)
+    bar = random_like(value, seed)
     _same(by_hand(bar), by_jax(bar), 1e-10)
 
 
@@ -84,7 +85,7 @@ def batch_is_its_rays(rule: Rule, seed: int) -> None:
     values = [rule.by_hand(*row) for row in rows]
     stacked = jax.tree.map(lambda *v: jnp.stack(v), *values)
     _same(jax.vmap(rule.by_hand, in_axes=axes)(*batch), stacked, 1e-12)
-    bar = _random_like(stacked, seed)
+    bar = random_like(stacked, seed)
     bars = [jax.tree.map(lambda b, i=i: b[i], bar) for i in range(len(rows))]
     pulled = [jax.vjp(rule.by_hand, *row)[1](b) for row, b in zip(rows, bars, strict=True)]
     expected = tuple(
@@ -118,8 +119,29 @@ def float32_survives_the_limits(rule: Rule, seed: int) -> None:
         _close_in_float32(rule, name, arguments, seed, 0.0)
 
 
+def limits_are_jax(rule: Rule, seed: int) -> None:
+    """7. At the limits, in float64, pullback and Jacobian are JAX's, or the truth where it errs.
+
+    Entry by entry. Law 6 compares a program with itself; what is wrong at a limit alone, and alike
+    in both widths, shows here. Where JAX errs, and why, is `Rule.beyond_jax`.
+    """
+    for name, arguments in rule.limits.items():
+        arguments = in_float64(arguments)
+        value, pull = jax.vjp(rule.by_hand, *arguments)
+        bar = random_like(value, seed)
+        if name in rule.beyond_jax:
+            truth = pullback_by_oracle(rule, arguments, bar)
+        else:
+            truth = jax.vjp(rule.by_jax, *arguments)[1](bar)
+        for found in (pull(bar), _contracted(rule.jacobian(*arguments), bar)):
+            for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(truth), strict=True):
+                np.testing.assert_allclose(
+                    a, b, rtol=1e-10, atol=1e-30, err_msg=f"{rule.name}, {name}"
+                )
+
+
 def is_the_standard_derivative(rule: Rule, seed: int) -> None:
-    """7. The Jacobian by hand is JAX's in both modes, shape included, and the differences'.
+    """8. The Jacobian by hand is JAX's in both modes, shape included, and the differences'.
 
     For each argument: shape `output.shape + input.shape`, forward mode, reverse mode, central
     differences.
@@ -138,11 +160,11 @@ def is_the_standard_derivative(rule: Rule, seed: int) -> None:
 
 
 def tangents_and_cotangents_are_dual(rule: Rule, seed: int) -> None:
-    """8. <y_bar, J x_dot> = <J^T y_bar, x_dot>: the Jacobian pushes, the pullback pulls, as one."""
+    """9. <y_bar, J x_dot> = <J^T y_bar, x_dot>: the Jacobian pushes, the pullback pulls, as one."""
     arguments = rule.example(jax.random.key(seed))
-    tangents = _random_like(arguments, seed + 1)
+    tangents = random_like(arguments, seed + 1)
     value, pull = jax.vjp(rule.by_hand, *arguments)
-    bar = _random_like(value, seed)
+    bar = random_like(value, seed)
     jacobians = rule.jacobian(*arguments)
     jacobians = jacobians if len(arguments) > 1 else (jacobians,)
     pushed = sum(
@@ -154,7 +176,7 @@ def tangents_and_cotangents_are_dual(rule: Rule, seed: int) -> None:
 
 
 def float32_is_close(rule: Rule, seed: int) -> None:
-    """9. In float32, value and pullback at the example are close to float64."""
+    """10. In float32, value and pullback at the example are close to float64."""
     _close_in_float32(rule, "example", rule.example(jax.random.key(seed)), seed, 2e-6)
 
 
@@ -172,6 +194,7 @@ LAWS: tuple[Callable[[Rule, int], None], ...] = (
     is_another_program,
     batch_is_its_rays,
     float32_survives_the_limits,
+    limits_are_jax,
 )
 
 
@@ -194,14 +217,14 @@ def _no_differentiation():
 
 
 def _close_in_float32(rule, name, arguments, seed, of_largest):
-    wide = jax.tree.map(lambda v: jnp.asarray(v, jnp.float64), arguments, is_leaf=_is_number_list)
+    wide = in_float64(arguments)
     # the same numbers on both sides: what float32 can't hold is no fault of the rule
     narrow = jax.tree.map(lambda v: v.astype(jnp.float32), wide)
     wide = jax.tree.map(lambda v: v.astype(jnp.float64), narrow)
     value32, pull32 = jax.vjp(rule.by_hand, *narrow)
     value64, pull64 = jax.vjp(rule.by_hand, *wide)
     bar64 = jax.tree.map(
-        lambda v: v.astype(jnp.float32).astype(jnp.float64), _random_like(value64, seed)
+        lambda v: v.astype(jnp.float32).astype(jnp.float64), random_like(value64, seed)
     )
     bar32 = jax.tree.map(lambda v: v.astype(jnp.float32), bar64)
     pulled = pull32(bar32), pull64(bar64)
@@ -223,11 +246,26 @@ def _central_differences(f, x):
     return np.moveaxis(np.array(columns), 0, -1).reshape(columns[0].shape + x.shape)
 
 
-def _is_number_list(value):
-    return isinstance(value, (float, list))
+def in_float64(arguments):
+    """What a rule names as floats and lists, as arrays in float64."""
+
+    def number_or_list(value):
+        return isinstance(value, (float, list))
+
+    return jax.tree.map(lambda v: jnp.asarray(v, jnp.float64), arguments, is_leaf=number_or_list)
 
 
-def _random_like(tree, seed):
+def _contracted(jacobian, bar):
+    """y_bar J for each argument: the leaves of J stand outputs first, arguments within."""
+    bars, blocks = jax.tree.leaves(bar), jax.tree.leaves(jacobian)
+    arguments = len(blocks) // len(bars)
+    return [
+        sum(jnp.tensordot(b, blocks[o * arguments + k], jnp.ndim(b)) for o, b in enumerate(bars))
+        for k in range(arguments)
+    ]
+
+
+def random_like(tree, seed):
     leaves, structure = jax.tree.flatten(tree)
     keys = jax.random.split(jax.random.key(seed + 1000), len(leaves))
     drawn = [jax.random.normal(k, v.shape, v.dtype) for k, v in zip(keys, leaves, strict=True)]

@@ -13,7 +13,9 @@ import pytest
 from calculus import by_jax, radiance
 from calculus.ledger import RADIANCE
 from tests import oracles
+from tests.calculus import laws
 from tests.calculus.laws import LAWS
+from tests.calculus.truth import pullback_by_oracle
 
 pytestmark = pytest.mark.usefixtures("strict_float64")
 RULES = pytest.mark.parametrize("rule", RADIANCE, ids=lambda rule: rule.name)
@@ -54,6 +56,28 @@ def test_ledger_lists_every_rule_there_is():
 @RULES
 def test_every_rule_says_where_it_is_hard(rule):
     assert rule.limits, f"{rule.name}: no limits for float32 to survive"
+
+
+@pytest.mark.parametrize(
+    ("rule", "name"),
+    [
+        pytest.param(rule, name, id=f"{rule.name}, {name}")
+        for rule in RADIANCE
+        for name in rule.beyond_jax
+    ],
+)
+def test_jax_is_wrong_where_a_rule_says_so(rule, name):
+    assert rule.beyond_jax[name]
+    arguments = laws.in_float64(rule.limits[name])
+    value, pull = jax.vjp(rule.by_jax, *arguments)
+    bar = laws.random_like(value, 0)
+    pairs = zip(
+        jax.tree.leaves(pull(bar)),
+        jax.tree.leaves(pullback_by_oracle(rule, arguments, bar)),
+        strict=True,
+    )
+    # a hundred thousand times what law 7 allows: this is no matter of rounding
+    assert any(np.any(np.abs(a - b) > 1e-5 * np.abs(b)) for a, b in pairs)
 
 
 @RULES
