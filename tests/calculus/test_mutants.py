@@ -41,6 +41,17 @@ def test_mutant_is_killed(mutant, record_property):
         assert refused_by(mutant, getattr(laws, name)), f"{mutant.name} survived {name}"
 
 
+@pytest.mark.parametrize(
+    "mutant",
+    [mutant for mutant in MUTANTS if mutant.killed_by == ("limits_are_jax",)],
+    ids=lambda mutant: mutant.name,
+)
+def test_what_is_wrong_at_a_limit_alone_passes_every_other_law(mutant):
+    """Why the limits are compared with another program: one program's two widths agree."""
+    others = [law for law in laws.LAWS if law is not laws.limits_are_jax]
+    assert not any(refused_by(mutant, law, seeds=(0,)) for law in others)
+
+
 @EVERY_RULE
 def test_every_rule_has_two_mutants(rule):
     assert sum(mutant.rule == rule.name for mutant in MUTANTS) >= 2

@@ -8,11 +8,18 @@ from tests.mutants.mutant import Mutant
 
 _TWICE_SHOWN = ("pullback_is_jax", "agrees_with_finite_differences")
 _LIMITS = ("float32_survives_the_limits",)
+_EDGE = ("limits_are_jax",)
 _JACOBIAN = ("jacobian_is_jax",)
 
 
 def _softplus_as_relu(z, y_bar):
     return (jnp.where(z > 0, y_bar, 0),)
+
+
+def _of_the_program(z, y_bar):
+    """(1) line by line, [z > 0] for max' and sign for |.|': 0 at 0, where the function has 1/2."""
+    q = jnp.exp(-jnp.abs(z))
+    return (((z > 0).astype(z.dtype) - jnp.sign(z) * q / (1 + q)) * y_bar,)
 
 
 def _sigmoid_without_branch(z, y_bar):
@@ -28,6 +35,11 @@ def _quotient_that_overflows(z, y_bar):
 def _clipped_exp(z, y_bar):
     """The fast renderers' clip: the derivative of no function above the bound."""
     return (jnp.exp(jnp.clip(z, -15.0, 14.0)) * y_bar,)
+
+
+def _clipped_on_both_sides(z, y_bar):
+    """The right bound above and a clip below, too: far down, a slope that the value hasn't."""
+    return (jnp.exp(jnp.clip(z, -activation.EXP_BOUND, activation.EXP_BOUND)) * y_bar,)
 
 
 def _value_for_the_slope(z, y_bar):
@@ -63,6 +75,10 @@ def _relu_open(z, y_bar):
     return (y_bar,)
 
 
+def _relu_open_at_zero(z, y_bar):
+    return (jnp.where(z >= 0, y_bar, 0),)
+
+
 def _mask_on_cotangent(z, y_bar):
     """Lets no negative cotangent pass: guided backpropagation, which is no derivative."""
     return (jnp.where((z > 0) & (y_bar > 0), y_bar, 0),)
@@ -74,9 +90,11 @@ def _value_for_step(z):
 
 MUTANTS = (
     Mutant("softplus differentiated as relu", "softplus", _softplus_as_relu, _TWICE_SHOWN),
+    Mutant("softplus as it is programmed", "softplus", _of_the_program, _EDGE),
     Mutant("the sigmoid of the size of z", "softplus", _sigmoid_without_branch),
     Mutant("a quotient that overflows", "softplus", _quotient_that_overflows, _LIMITS),
     Mutant("the exponential's derivative clipped", "bounded_exp", _clipped_exp, _TWICE_SHOWN),
+    Mutant("a clip from below, too", "bounded_exp", _clipped_on_both_sides, _EDGE),
     Mutant("the value for the slope", "bounded_exp", _value_for_the_slope),
     Mutant("the slope cut off above the bound", "bounded_exp", _flat_above_bound),
     Mutant("the sigmoid taken twice", "sigmoid", _sigmoid_taken_twice, _TWICE_SHOWN, "fwd"),
@@ -85,6 +103,7 @@ MUTANTS = (
         "softmax's Jacobian for sigmoid's", "sigmoid", _softmax_for_sigmoid, _JACOBIAN, "jacobian"
     ),
     Mutant("relu that never closes", "relu", _relu_open, _TWICE_SHOWN),
+    Mutant("relu open at zero", "relu", _relu_open_at_zero, _EDGE),
     Mutant("the mask read off the cotangent", "relu", _mask_on_cotangent),
     Mutant("the value for the step", "relu", _value_for_step, _JACOBIAN, "jacobian"),
 )

@@ -81,6 +81,13 @@ def _padded_product(tau):
     return (w, T[..., -1]), (w, T)
 
 
+def _as_jax_has_expm1(tau):
+    """e^-tau as (e^-tau - 1) + 1, the derivative that JAX has for expm1: behind a wall no digit."""
+    (w, T_N), (_, T) = compositing.weights_fwd(tau)
+    passed = T[..., :-1] * (jnp.expm1(-tau) + 1)
+    return (w, T_N), (w, jnp.concatenate([T[..., :1], passed], axis=-1))
+
+
 def _lower_for_upper(tau):
     """What lies behind hides what lies before."""
     dw, dT = compositing.weights_jacobian(tau)
@@ -99,6 +106,13 @@ MUTANTS = (
     Mutant("the suffix counts its own sample", "weights", _suffix_counts_itself),
     Mutant("T_k in the place of T_{k+1}", "weights", _light_before_instead_of_behind),
     Mutant("1e-10 against a product of zero", "weights", _padded_product, _LIMITS, "fwd"),
+    Mutant(
+        "one taken off the exponential and put back",
+        "weights",
+        _as_jax_has_expm1,
+        (*_LIMITS, "limits_are_jax"),
+        "fwd",
+    ),
     Mutant(
         "hiding and hidden exchanged",
         "weights",

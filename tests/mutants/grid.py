@@ -1,5 +1,6 @@
 """Wrong derivatives of interpolation in a grid."""
 
+import jax
 import jax.numpy as jnp
 
 from calculus.radiance import grid
@@ -36,6 +37,26 @@ def _axes_reversed(residuals, y_bar):
     return jnp.transpose(grid_bar, (2, 1, 0, 3)), x_bar
 
 
+def _continued_outside(residuals, y_bar):
+    """The slope of the outermost cell where (5) has 0: the clamp forgotten on the way back."""
+    table, x = residuals
+    n, features = table.shape[0], table.shape[-1]
+    vertices, f = grid._locate(x.reshape(-1, 3), n)
+    f_bar = jnp.zeros_like(f)
+    for c in grid.CORNERS:
+        at = table.reshape(-1, features)[grid._vertex(vertices, c, n)]
+        worth = jnp.sum(at * y_bar.reshape(-1, features), axis=-1, keepdims=True)
+        f_bar = f_bar + jnp.stack([grid._slope(c, f, a) for a in range(3)], axis=-1) * worth
+    grid_bar, _ = grid.interpolate_bwd(residuals, y_bar)
+    return grid_bar, (f_bar * ((n - 1) / 2)).reshape(x.shape)
+
+
+def _continued_outside_in_full(table, x):
+    dy_dgrid, _ = grid.interpolate_jacobian(table, x)
+    rows = jnp.eye(table.shape[-1])
+    return dy_dgrid, jax.vmap(lambda row: _continued_outside((table, x), row)[1])(rows)
+
+
 def _nearest_vertex(table, x):
     """The whole slope on one vertex: the derivative of nearest-neighbour look-up."""
     dy_dgrid, dy_dx = grid.interpolate_jacobian(table, x)
@@ -61,6 +82,19 @@ MUTANTS = (
         ("batch_is_its_rays",),
     ),
     Mutant("the grid's axes reversed on the way back", "interpolate", _axes_reversed),
+    Mutant(
+        "the slope continued outside the cube",
+        "interpolate",
+        _continued_outside,
+        ("limits_are_jax",),
+    ),
+    Mutant(
+        "the Jacobian continued outside the cube",
+        "interpolate",
+        _continued_outside_in_full,
+        ("limits_are_jax",),
+        "jacobian",
+    ),
     Mutant(
         "the nearest vertex takes all",
         "interpolate",

@@ -75,6 +75,11 @@ def _amplitude_for_power(mean_squared_error, psnr_bar):
     return (-20 / (jnp.log(10.0) * mean_squared_error) * psnr_bar,)
 
 
+def _floor_under_the_error(mean_squared_error, psnr_bar):
+    """max(q, 1e-10) against a logarithm of zero, on the way back alone."""
+    return photometric.psnr_bwd(jnp.maximum(mean_squared_error, 1e-10), psnr_bar)
+
+
 def _rises_with_the_error(mean_squared_error):
     """The sign lost: following it makes the picture worse."""
     return -photometric.psnr_jacobian(mean_squared_error)
@@ -92,6 +97,7 @@ MUTANTS = (
     Mutant("the photograph hears one term", "coarse_and_fine", _photograph_hears_fine_alone),
     Mutant("the natural logarithm for the decimal", "psnr", _natural_logarithm, _TWICE_SHOWN),
     Mutant("an amplitude's decibels", "psnr", _amplitude_for_power),
+    Mutant("a floor under the error", "psnr", _floor_under_the_error, ("limits_are_jax",)),
     Mutant(
         "quality that rises with the error", "psnr", _rises_with_the_error, _JACOBIAN, "jacobian"
     ),
