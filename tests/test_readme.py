@@ -36,7 +36,14 @@ def test_a_wrong_derivative_is_named_as_the_readme_says():
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "CONTRIBUTING.md", "calculus/README.md", "docs/benchmarks.md"]
+    "page",
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        "calculus/README.md",
+        "docs/accuracy.md",
+        "docs/benchmarks.md",
+    ],
 )
 def test_what_is_linked_is_there(page):
     file = ROOT / page
