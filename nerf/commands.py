@@ -1,24 +1,33 @@
 """What the command line does: train, evaluate, render, and all of it for the demo."""
 
+import difflib
+import json
+import math
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
+from rich.console import Console
 
 import data
+from calculus.ledger import LEDGER
 from data.errors import InputError
 from data.load import load
 from data.scene import Scene, Split
 from nerf import checkpoint, paths, pictures
+from nerf.check.ledger import Row
 from nerf.checkpoint import Checkpoints
-from nerf.config import Config, check, write
+from nerf.config import Config, check, replace_text, write
 from nerf.console import bar, console, interruptible, metrics_log, say_device, training_bar
 from nerf.evaluate import BACKGROUND, evaluate
 from nerf.rays import Lenses
 from nerf.render import Renderer
-from nerf.train import Progress, Step, TrainState, start, train
+from nerf.train import Gap, Progress, Step, TrainState, start, train
 
+GAP_WORTH_A_LINE = 1e-3
+"""Difference of the two gradients, relative, from which on it is said at once."""
 INTERRUPTED = 130
 """Exit code after Ctrl-C, by custom."""
 
@@ -112,6 +121,67 @@ def render_run(
     console.print(f"film     {out}: {show} of {frames} views along the {path}")
 
 
+def check_ledger(names: tuple[str, ...] = (), out: Path | None = None) -> int:
+    """Checks the rules of the ledger, all or those named; exit code 1 if any is wrong."""
+    from nerf.check import ledger, show
+
+    known = {rule.name: rule for rule in LEDGER}
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            raise InputError(
+                f"--rules {name}: no such rule; "
+                + (f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}")
+            )
+    rules = tuple(known[name] for name in names) or LEDGER
+    found: list[Row] = []
+    with bar("check", 2 * len(rules)) as tick:
+        for row in ledger.rows(rules):
+            if isinstance(row, str):
+                tick(1)
+            else:
+                found.append(row)
+    wide = Console(highlight=False, width=None if console.is_terminal else 160)
+    wide.print(show.ledger_table(found))
+    wrong = [row.rule for row in found if not row.ok]
+    console.print(
+        f"{len(found) - len(wrong)} of {len(found)} derivatives by hand are right"
+        + (f"; WRONG: {', '.join(wrong)}" if wrong else "")
+    )
+    if out is not None:
+        device = jax.devices()[0]
+        about = {
+            "device": device.device_kind,
+            "jax": jax.__version__,
+            "date": time.strftime("%Y-%m-%d"),
+            "examples": ledger.MANY,
+        }
+        rows = [asdict(row) | {"ok": row.ok} for row in found]
+        replace_text(out, json.dumps(about | {"rules": rows}, indent=1) + "\n")
+    return 1 if wrong else 0
+
+
+def check_run_folder(run: Path, rays: int, scene: Path | None = None) -> int:
+    """Checks a run's gradients and writes RUN/check.json; exit code 1 if any is wrong."""
+    from nerf.check import show
+    from nerf.check.run import check_run
+
+    config = _moved(checkpoint.config_of(run), scene)
+    split = _scene(config, "train").splits["train"]
+    _, state, _ = _restored(run, config)
+    found = check_run(
+        config, state, split, rays, lambda what: console.print(f"check    {what}", style="dim")
+    )
+    for table in show.run_tables(found):
+        console.print(table)
+    for name in found.foreign:
+        console.print(f"the gradient passes {name}, which no rule derives")
+    said = "are right" if found.ok else "are WRONG"
+    replace_text(run / "check.json", json.dumps(found.as_dict(), indent=1) + "\n")
+    console.print(f"the derivatives of this run {said}; figures in {run / 'check.json'}")
+    return 0 if found.ok else 1
+
+
 def _train_and_log(
     step: Step,
     state: TrainState,
@@ -135,12 +205,17 @@ def _train_and_log(
         checkpoints.save(state, seconds)
     saved_at = seconds
     told: Progress | None = None
+    gaps: list[tuple[Gap, int]] = []
     written = metrics_log(run, config, int(state.step), seconds)
     with interruptible() as stopped, training_bar(config) as show, written as log:
         for now, told in train(step, state, split, seconds):
             state = now
             show(told)
             log(told)
+            if told.gap is not None:
+                gaps.append((told.gap, told.step))
+                if not told.gap.relative <= GAP_WORTH_A_LINE:
+                    console.print(_in_words(*gaps[-1]))
             asked_to_stop = stopped()
             if not told.good or asked_to_stop:
                 break
@@ -161,7 +236,16 @@ def _train_and_log(
         console.print(f"stopped at step {told.step}, saved; go on with: nerf train --resume {run}")
         return INTERRUPTED
     console.print(f"trained  {told.step} steps in {told.seconds:.1f} s, saved in {run}")
+    if gaps:
+        worst = max(gaps, key=lambda found: math.inf if math.isnan(found[0][0]) else found[0][0])
+        console.print(
+            f"checked  {len(gaps)} gradients against JAX's; the worst: {_in_words(*worst)}"
+        )
     return 0
+
+
+def _in_words(gap: Gap, step: int) -> str:
+    return f"step {step}, {gap.parameter} differs by {gap.relative:.1e} of its length"
 
 
 def _restored(
