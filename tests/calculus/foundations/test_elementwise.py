@@ -1,4 +1,4 @@
-"""Operations entry by entry, scalars with vectors, chains: beyond the laws that every rule obeys."""
+"""Operations entry by entry, scalars with vectors, chains: beyond the laws of every rule."""
 
 import jax
 import jax.numpy as jnp

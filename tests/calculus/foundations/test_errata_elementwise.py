@@ -21,19 +21,19 @@ from calculus.foundations.elementwise import (
 from tests.calculus.wrong import assert_refuted
 
 pytestmark = pytest.mark.usefixtures("strict_float64")
-W = jnp.array([0.5, -1.2, 2.0])
-X = jnp.array([1.5, 0.7, -0.4])
-Z = jnp.asarray(0.6)
-IDENTITY = jnp.eye(3)
+W = np.array([0.5, -1.2, 2.0])  # numpy's: made before the fixture asks for float64
+X = np.array([1.5, 0.7, -0.4])
+Z = np.array(0.6)
+IDENTITY = np.eye(3)
 
 
 def by_jax(f, argument, *arguments):
-    return jax.jacfwd(f.fun, argnums=argument)(*arguments)
+    return jax.jacfwd(f.fun, argnums=argument)(*map(jnp.asarray, arguments))
 
 
 def test_e_l4_06_a_power_of_an_entry_is_not_constant():
     """Printed: the derivative of x_1^m is 0. Right: m x_1^(m-1) in the first place."""
-    right = jax.grad(lambda x: power_of_first.fun(x, 3))(X)
+    right = jax.grad(lambda x: power_of_first.fun(x, 3))(jnp.asarray(X))
     assert_refuted(jnp.zeros(3), right)
     np.testing.assert_allclose(right, [3 * 1.5**2, 0, 0])
 
