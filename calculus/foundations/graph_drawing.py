@@ -15,8 +15,8 @@ from calculus.foundations.reverse_mode import Adjoints
 from calculus.foundations.tracked import Tracked, shown
 
 CHARACTER, LINE, PADDING = 7.3, 16, 9  # of a monospaced font of 12 pixels
-COLOURS = ("black", "#555555", "#2a5d9f", "#c8553d")
-"""Of the name, the step, the value, and of the tangent or adjoint."""
+COLOURS = {"value": "#2a5d9f", "tangent": "#c8553d", "adjoint": "#c8553d"}
+"""Of lines that begin with these words."""
 Slot = tuple[str, int]
 """A place in a layer: a box, or the point where the arrow of that number passes through."""
 
@@ -97,7 +97,7 @@ def as_svg(boxes: Sequence[Box]) -> str:
         width.append(max(size[name][0] for name, edge in column if edge < 0))
         left.append(x)
         labels = [len(label) for _, parent, label in edges if layer[parent] == number]
-        x += width[-1] + max(46.0, CHARACTER * max(labels, default=0) + 30)
+        x += width[-1] + max(36.0, CHARACTER * max(labels, default=0) + 22)
     tall = [sum(_height(slot, size) + LINE for slot in column) - LINE for column in slots]
     middle: dict[tuple[Slot, int], float] = {}
     for number, column in enumerate(slots):
@@ -108,7 +108,7 @@ def as_svg(boxes: Sequence[Box]) -> str:
     across, down = left[-1] + width[-1] + 20, max(tall) + 40
     drawn = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {across:.0f} {down:.0f}" '
-        f'width="{across:.0f}" font-family="monospace" font-size="12">',
+        f'width="{across:.0f}" style="max-width:100%" font-family="monospace" font-size="12">',
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" '
         'markerHeight="7" orient="auto"><path d="M0 0L8 4L0 8z" fill="#888"/></marker></defs>',
         f'<rect width="{across:.0f}" height="{down:.0f}" rx="6" fill="white"/>',
@@ -184,10 +184,12 @@ def _box(box, x, middle):
         'fill="#f6f7f9" stroke="#888"/>'
     )
     for number, line in enumerate((box.name, *box.lines)):
-        weight = ' font-weight="bold"' if number == 0 else ""
+        look = 'fill="black" font-weight="bold"'
+        if number > 0:
+            look = f'fill="{COLOURS.get(line.split(" ")[0], "#555")}"'
         yield (
             f'<text x="{x + PADDING:.1f}" y="{top + LINE * (number + 1) - 1:.1f}" '
-            f'xml:space="preserve" fill="{COLOURS[min(number, 3)]}"{weight}>{escape(line)}</text>'
+            f'xml:space="preserve" {look}>{escape(line)}</text>'
         )
 
 
