@@ -92,6 +92,12 @@ def broadcast_to(a, shape):
     return apply(primitives.broadcast_to, a, shape=tuple(shape))
 
 
+def logsumexp(a):
+    """log(sum(exp(a))), the largest entry taken out before."""
+    largest = jnp.max(value_of(a))
+    return log(sum(exp(a - largest))) + largest
+
+
 def full(shape, value):
     """The number `value`, everywhere in an array of that shape."""
     return broadcast_to(value, (shape,) if isinstance(shape, int) else shape)

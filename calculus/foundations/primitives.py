@@ -219,24 +219,33 @@ def _slice_of(k, y_bar, xs, axis):
 concatenate = _joining("concatenate", jnp.concatenate, _slice_of)
 stack = _joining("stack", jnp.stack, lambda k, y_bar, xs, axis: jnp.take(y_bar, k, axis=axis))
 
-inv = Primitive(
+
+def _t(X):
+    return jnp.swapaxes(X, -1, -2)
+
+
+def _tr(X):
+    return jnp.trace(X, axis1=-2, axis2=-1)
+
+
+inv = Primitive(  # here and below of the last two axes, of as many matrices as the others number
     "inv",
     jnp.linalg.inv,
     lambda k, X_dot, Y, xs: -Y @ X_dot @ Y,  # (4)
-    lambda k, Y_bar, Y, xs: -Y.T @ Y_bar @ Y.T,  # (10)
+    lambda k, Y_bar, Y, xs: -_t(Y) @ Y_bar @ _t(Y),  # (10)
     "{}^-1",
 )
 det = Primitive(
     "det",
     jnp.linalg.det,
-    lambda k, X_dot, y, xs: y * jnp.trace(jnp.linalg.solve(xs[0], X_dot)),  # (6)
-    lambda k, y_bar, y, xs: y_bar * y * jnp.linalg.inv(xs[0]).T,  # (12)
+    lambda k, X_dot, y, xs: y * _tr(jnp.linalg.solve(xs[0], X_dot)),  # (6)
+    lambda k, y_bar, y, xs: (y_bar * y)[..., None, None] * _t(jnp.linalg.inv(xs[0])),  # (12)
 )
 logabsdet = Primitive(
     "log|det|",
     lambda X: jnp.linalg.slogdet(X)[1],
-    lambda k, X_dot, y, xs: jnp.trace(jnp.linalg.solve(xs[0], X_dot)),  # (6)
-    lambda k, y_bar, y, xs: y_bar * jnp.linalg.inv(xs[0]).T,  # (12)
+    lambda k, X_dot, y, xs: _tr(jnp.linalg.solve(xs[0], X_dot)),  # (6)
+    lambda k, y_bar, y, xs: y_bar[..., None, None] * _t(jnp.linalg.inv(xs[0])),  # (12)
     "log|det {}|",
 )
 
@@ -246,10 +255,10 @@ def _solve_push(k, x_dot, y, xs):
 
 
 def _solve_pull(k, y_bar, y, xs):
-    b_bar = jnp.linalg.solve(xs[0].T, y_bar)
+    b_bar = jnp.linalg.solve(_t(xs[0]), y_bar)
     if k == 1:
         return b_bar
-    return -jnp.outer(b_bar, y) if y.ndim == 1 else -b_bar @ y.T  # (11)
+    return -jnp.outer(b_bar, y) if y.ndim == 1 else -b_bar @ _t(y)  # (11)
 
 
 solve = Primitive("solve", jnp.linalg.solve, _solve_push, _solve_pull)

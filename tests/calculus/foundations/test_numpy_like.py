@@ -1,7 +1,9 @@
 """numpy's names on followed arrays: functions, operators, and every rule of the foundations."""
 
 import importlib
+import inspect
 import sys
+import types
 
 import jax
 import jax.numpy as jnp
@@ -65,28 +67,45 @@ def test_the_same_program_runs_on_plain_arrays():
     np.testing.assert_allclose(plain, squares_then_sines(x, jnp), rtol=1e-14)
 
 
-class _Numpy:
-    """numpy_like where it has the name, jax.numpy where not: constants, shapes, comparisons.
+class _Namespace:
+    """Our name where there is one, JAX's where not: constants, shapes, comparisons.
 
-    jax.numpy refuses a followed array with a TypeError, so nothing passes unseen.
+    JAX refuses a followed array with a TypeError, so nothing passes unseen.
     """
 
-    def __init__(self, ours, jaxs):
-        self.__ours, self.__jaxs = ours, jaxs
+    def __init__(self, jaxs, **ours):
+        self.__dict__.update(ours)
+        self.__jaxs = jaxs
 
     def __getattr__(self, name):
-        found = getattr(self.__jaxs, name)
-        return getattr(self.__ours, name, found)
+        return getattr(self.__jaxs, name)
+
+
+def _loop(start, stop, body, x):
+    """A loop whose length is known is its steps, one after another."""
+    for k in range(start, stop):
+        x = body(k, x)
+    return x
+
+
+JNP = _Namespace(
+    jnp, **{**vars(numpy_like), "linalg": _Namespace(jnp.linalg, **vars(numpy_like.linalg))}
+)
+JAX = _Namespace(
+    jax,
+    numpy=JNP,
+    lax=_Namespace(jax.lax, fori_loop=_loop),
+    nn=_Namespace(jax.nn, logsumexp=numpy_like.logsumexp),
+)
 
 
 @pytest.fixture(scope="module")
 def pages():
     """Copies of the pages of the foundations that compute with `numpy_like` for jax.numpy.
 
-    They are imported without the checks of array types, which know no followed arrays.
+    They are imported without the checks of array types, which know no followed arrays, and without
+    `jit`, which would compile the steps before we see them.
     """
-    namespace = _Numpy(numpy_like, jnp)
-    namespace.linalg = _Numpy(numpy_like.linalg, jnp.linalg)
     kept = {name: module for name, module in sys.modules.items() if name.startswith(_PREFIX)}
     package, finders = calculus.foundations, list(sys.meta_path)
     for name in kept:
@@ -101,32 +120,59 @@ def pages():
         sys.modules.update(kept)
         calculus.foundations = package
     for copy in copies.values():
-        if getattr(copy, "jnp", None) is jnp:
-            copy.jnp = namespace
+        for name, value in list(vars(copy).items()):
+            vars(copy)[name] = _followable(value)
     return copies
+
+
+def _followable(value):
+    """The same module, function, or tuple of them, with our namespaces for JAX's."""
+    if value is jnp or value is jax:
+        return JNP if value is jnp else JAX
+    if isinstance(value, tuple):
+        return tuple(map(_followable, value))
+    if callable(value) and getattr(jnp, getattr(value, "__name__", ""), None) is value:
+        return getattr(JNP, value.__name__)
+    if type(value) is type(jax.jit(abs)):  # compiled: the function within
+        return value.__wrapped__
+    return value
+
+
+def _rebuilt(value):
+    """A function given as a static argument, with our namespaces for JAX's in all it names."""
+    if isinstance(value, tuple):
+        return tuple(map(_rebuilt, value))
+    if not isinstance(value, types.FunctionType):
+        return _followable(value)
+    value = inspect.unwrap(value)
+    cells = tuple(types.CellType(_rebuilt(c.cell_contents)) for c in value.__closure__ or ())
+    names = {name: _followable(v) for name, v in value.__globals__.items()}
+    return types.FunctionType(value.__code__, names, value.__name__, value.__defaults__, cells)
 
 
 @pytest.mark.parametrize("rule", FOUNDATIONS, ids=lambda rule: rule.name)
 def test_every_rule_of_the_foundations_is_followed_both_ways(rule, pages):
     arguments = rule.example(jax.random.key(0))
     undecorated = getattr(pages[rule.page.__name__], rule.name).fun
+    static = {name: _rebuilt(value) for name, value in rule.static.items()}
 
     def program(*arguments):
-        return undecorated(*arguments, **rule.static)
+        return undecorated(*arguments, **static)
 
-    tangents = jax.tree.map(lambda a: jnp.cos(3 * a + 1), arguments)
+    tangents = jax.tree.map(lambda a: jnp.asarray(np.cos(3 * a + 1)), arguments)
     if rule.name in NOT_EXPRESSIBLE:
         with pytest.raises((TypeError, AttributeError)):
             forward_mode.jvp(program, arguments, tangents)
         return
     value, y_dot = forward_mode.jvp(program, arguments, tangents)
-    _close((value, y_dot), jax.jvp(rule.by_jax, arguments, tangents))
-    y_bar = jax.tree.map(lambda y: jnp.sin(2 * y + 1), value)
-    _, pullback = reverse_mode.vjp(program, *arguments)
-    bars = pullback(y_bar)
-    _close(bars, jax.vjp(rule.by_jax, *arguments)[1](y_bar))
-    pushed = sum(map(jnp.vdot, jax.tree.leaves(y_bar), jax.tree.leaves(y_dot)))
-    pulled = sum(map(jnp.vdot, jax.tree.leaves(bars), jax.tree.leaves(tangents)))
+    again, pullback = reverse_mode.vjp(program, *arguments)
+    wanted, pullback_by_jax = jax.vjp(rule.by_jax, *arguments)
+    y_bar = jax.tree.map(lambda y: jnp.asarray(np.sin(2 * y + 1)), wanted)
+    bars, bars_by_jax = pullback(y_bar), pullback_by_jax(y_bar)
+    _close((value, again, bars), (wanted, wanted, bars_by_jax))
+    # for the tangent one random number: cheaper than JAX's own, and it sees any error as well
+    pushed = sum(map(np.vdot, jax.tree.leaves(y_bar), jax.tree.leaves(y_dot)))
+    pulled = sum(map(np.vdot, jax.tree.leaves(bars_by_jax), jax.tree.leaves(tangents)))
     np.testing.assert_allclose(pushed, pulled, rtol=1e-9, atol=1e-10)
 
 

@@ -49,6 +49,8 @@ CASES = [
     ("det", (N,), None, {}),
     ("logabsdet", (N,), None, {}),
     ("solve", (N, V), None, {}),
+    ("logabsdet", ((2, 3, 3),), None, {}),
+    ("solve", ((2, 3, 3), (2, 3, 1)), None, {}),
     ("solve", (N, (3, 2)), None, {}),
 ]
 IDS = [
