@@ -99,8 +99,9 @@ def log_abs_det_dot(X: Float[Array, "n n"], X_dot: Float[Array, "n n"]) -> Float
 def symmetric(v: Float[Array, " k"]) -> Float[Array, "n n"]:
     """S(v): the symmetric matrix whose upper triangle, row after row, is v."""
     n, rows, columns = _triangle(v)
-    upper = jnp.zeros((n, n), v.dtype).at[rows, columns].set(v)
-    return upper + upper.T - jnp.diag(jnp.diagonal(upper))
+    place = np.zeros((n, n), int)  # which entry of v stands at (i, j)
+    place[rows, columns] = place[columns, rows] = np.arange(len(rows))
+    return v[place]
 
 
 @jax.custom_vjp

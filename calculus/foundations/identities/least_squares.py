@@ -46,7 +46,7 @@ def linear_model(Phi: Float[Array, "N D"], theta: Float[Array, " D"]) -> Float[A
     return Phi @ theta
 
 
-def polynomial_features(x: Float[Array, " N"], degree: int) -> Float[Array, "N degree+1"]:
+def polynomial_features(x: Float[Array, " N"], degree: int) -> Float[Array, "N {degree}+1"]:
     """1, x, x^2, ... as columns: a polynomial is linear in its coefficients."""
     return jnp.stack([x**k for k in range(degree + 1)], axis=1)
 
