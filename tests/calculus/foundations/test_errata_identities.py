@@ -23,20 +23,27 @@ from tests.calculus.wrong import assert_refuted
 pytestmark = pytest.mark.usefixtures("strict_float64")
 
 
+def _differences(f, x):
+    """The derivative of f by central differences in numpy, one entry of x at a time."""
+    x = np.asarray(x, float)
+    columns = []
+    for index in np.ndindex(x.shape):
+        h = np.zeros_like(x)
+        h[index] = 1e-5
+        columns.append((np.asarray(f(x + h)) - np.asarray(f(x - h))) / 2e-5)
+    return np.moveaxis(np.array(columns), 0, -1).reshape(columns[0].shape + x.shape)
+
+
 def test_e_l0_09_a_transpose_of_the_whole_tensor_is_not_the_derivative_of_the_transpose():
     """Printed: transpose and trace of dF/dX as of a matrix. Right: of its first two axes."""
-    (X,) = drawn(0, (3, 3))
-
-    def f(X):
-        return X @ X @ X
-
-    J = jax.jacfwd(f)(X)
-    right = jax.jacfwd(lambda X: f(X).T)(X)
+    X, A, B = (np.asarray(m) for m in drawn(0, *[(3, 3)] * 3))
+    J, _, _ = tensors.quadratic_map_jacobian(*map(jnp.asarray, (X, A, B)))
+    right = _differences(lambda X: (X @ A @ X + B).T, X)
     assert_refuted(jnp.transpose(J), right)
-    np.testing.assert_allclose(tensors.tensor_transpose(J), right, rtol=1e-12)
-    right = jax.jacfwd(lambda X: jnp.trace(f(X)))(X)
+    np.testing.assert_allclose(tensors.tensor_transpose(J), right, rtol=1e-6, atol=1e-8)
+    right = _differences(lambda X: np.trace(X @ A @ X + B), X)
     assert_refuted(jnp.einsum("klii->kl", J), right)
-    np.testing.assert_allclose(tensors.tensor_trace(J), right, rtol=1e-12)
+    np.testing.assert_allclose(tensors.tensor_trace(J), right, rtol=1e-6, atol=1e-8)
 
 
 def test_e_l1_12_prediction_and_observation_are_two_things():
@@ -49,24 +56,31 @@ def test_e_l1_12_prediction_and_observation_are_two_things():
 
 def test_e_l1_15_the_features_are_a_factor_of_the_gradient():
     """Printed: -2(...) and then apart Phi in R^{1 x D}. Right: the product is 1 x D, Phi N x D."""
-    theta, Phi, y = drawn(2, (2,), (5, 2), (5,))
-    right = jax.grad(least_squares.least_squares.fun)(theta, Phi, y)[None]
+    theta, Phi, y = (np.asarray(m) for m in drawn(2, (2,), (5, 2), (5,)))
+    right = _differences(lambda theta: np.sum((y - Phi @ theta) ** 2), theta)[None]
     factor = -2 * (y[None] - theta[None] @ Phi.T)
     assert_refuted(factor, right)
     assert right.shape == (1, 2) and Phi.shape == (5, 2)
-    np.testing.assert_allclose(factor @ Phi, right, rtol=1e-12)
+    np.testing.assert_allclose(factor @ Phi, right, rtol=1e-6)
 
 
 def test_e_l2_01_lost_minus_signs_of_inverses_and_residuals():
     """Printed: (5.102), (5.103), (5.108) without their minus. Right: -Y D Y, -q p^T, -2 e^T W A."""
     X, (a, b, theta, Phi, y) = well_conditioned(3), drawn(3, (3,), (3,), (2,), (5, 2), (5,))
-    right = jax.jacfwd(jnp.linalg.inv)(X)
-    assert_refuted(-inverse.inverse_jacobian(X), right)
-    right = jax.grad(inverse.inverse_form.fun, argnums=1)(a, X, b)
-    assert_refuted(-inverse.inverse_form_jacobian(a, X, b)[1], right)
-    W = jnp.diag(jnp.asarray([1.0, 2.0, 3.0, 4.0, 5.0]))
-    right = jax.grad(least_squares.weighted_least_squares.fun)(theta, Phi, y, W)
-    assert_refuted(-least_squares.symmetric_weights_gradient(theta, Phi, y, W), right)
+    W = np.diag([1.0, 2.0, 3.0, 4.0, 5.0])
+    for by_hand, right in (
+        (inverse.inverse_jacobian(X), _differences(np.linalg.inv, X)),
+        (
+            inverse.inverse_form_jacobian(a, X, b)[1],
+            _differences(lambda X: a @ np.linalg.inv(X) @ b, X),
+        ),
+        (
+            least_squares.symmetric_weights_gradient(theta, Phi, y, jnp.asarray(W)),
+            _differences(lambda s: (y - Phi @ s) @ W @ (y - Phi @ s), theta),
+        ),
+    ):
+        np.testing.assert_allclose(by_hand, right, rtol=1e-6, atol=1e-8)
+        assert_refuted(-by_hand, right)
 
 
 def test_e_l2_03_the_trace_of_a_tensor_keeps_the_other_axes():
@@ -102,15 +116,15 @@ def test_e_l3_05_the_quotient_divides_the_difference_and_not_its_first_term():
 
 def test_e_l3_06_the_first_diagonal_entry_is_pushed_as_well():
     """Printed: 1 in the corner of I + eps M. Right: 1 + eps M_11, else M_11 drops out."""
-    (M,) = drawn(7, (5, 5))
-    M = M.at[0, 0].set(1.5)
-    eps = jnp.asarray(1e-2)
-    pushed = expansion.identity_plus(eps, M)
-    right = np.linalg.det(np.asarray(pushed))
-    assert_refuted(jnp.linalg.det(pushed.at[0, 0].set(1.0)), right)
-    wrong_trace = jnp.trace(M) - M[0, 0]
-    slope = jax.jacfwd(lambda e: jnp.linalg.det(expansion.identity_plus(e, M)))(jnp.asarray(0.0))
-    assert_refuted(wrong_trace, slope)
+    M = np.array(drawn(7, (5, 5))[0])
+    M[0, 0] = 1.5
+    pushed = np.eye(5) + 0.01 * M
+    printed = pushed.copy()
+    printed[0, 0] = 1.0
+    assert_refuted(np.linalg.det(printed), np.linalg.det(pushed))
+    right = _differences(lambda e: np.linalg.det(np.eye(5) + e * M), 0.0)
+    assert_refuted(np.trace(M) - M[0, 0], right)
+    np.testing.assert_allclose(np.trace(M), right, rtol=1e-6)
 
 
 def test_e_l3_07_transposed_indices_give_another_matrix_with_the_same_determinant():
@@ -130,7 +144,7 @@ def test_e_l3_10_the_log_determinant_alone_is_no_likelihood():
     alone = jnp.linalg.slogdet(jnp.asarray(C))[1]
     assert_refuted(alone, right)
     np.testing.assert_allclose(density.log_evidence(K, sigma, y), right, rtol=1e-11)
-    gradient = jax.grad(density.log_evidence.fun)(K, sigma, y)
+    gradient, _, _ = density.log_evidence_jacobian(K, sigma, y)
     assert_refuted(np.linalg.inv(C), gradient)
 
 
@@ -170,53 +184,58 @@ def test_e_l3_17_a_covariance_has_fewer_free_entries():
     """Printed: K^-T for a covariance. Right for nine free entries; tied: 2 K^-1 - diag(K^-1)."""
     v = jnp.asarray([2.0, 0.3, -0.2, 1.5, 0.4, 3.0])
     S = determinants.symmetric(v)
-    right = jax.grad(determinants.log_abs_det_symmetric.fun)(v)
+
+    def log_det(v):
+        return np.linalg.slogdet([[v[0], v[1], v[2]], [v[1], v[3], v[4]], [v[2], v[4], v[5]]])[1]
+
+    right = _differences(log_det, v)
     assert_refuted(determinants.log_abs_det_jacobian(S)[jnp.triu_indices(3)], right)
     np.testing.assert_allclose(
-        determinants.log_abs_det_symmetric_jacobian(v), right, rtol=1e-10, atol=1e-13
+        determinants.log_abs_det_symmetric_jacobian(v), right, rtol=1e-6, atol=1e-8
     )
 
 
 def test_e_l4_07_exponents_do_not_vanish_under_a_derivative():
     """Printed: E = x_1^m x_2^m with exponents dropped. Right: m x_1^(m-1) x_2^m, ...; or x^T y."""
-    (x,) = drawn(12, (2,))
+    x = np.asarray(drawn(12, (2,))[0])
     m = 3
-    right = jax.grad(lambda x: x[0] ** m * x[1] ** m)(x)
+    right = _differences(lambda x: x[0] ** m * x[1] ** m, x)
     assert_refuted(x[::-1], right)
-    literal = jnp.stack([m * x[0] ** 2 * x[1] ** 3, m * x[0] ** 3 * x[1] ** 2])
-    np.testing.assert_allclose(literal, right, rtol=1e-12)
+    literal = [m * x[0] ** (m - 1) * x[1] ** m, m * x[0] ** m * x[1] ** (m - 1)]
+    np.testing.assert_allclose(literal, right, rtol=1e-6, atol=1e-9)
     x, y = drawn(13, (3,), (3,))
     np.testing.assert_allclose(forms.linear_form_jacobian(y, x)[1], y, rtol=0)
 
 
 def test_e_l4_22_the_derivative_of_a_linear_map_is_its_matrix():
     """Printed: d(Ax)/dx = Ax. Right: A; Ax itself is the vector sum_j a_ij x_j."""
-    A, x = drawn(14, (3, 3), (3,))
-    right = jax.jacfwd(lambda x: A @ x)(x)
+    A, x = (np.asarray(m) for m in drawn(14, (3, 3), (3,)))
+    right = _differences(lambda x: A @ x, x)
     assert_refuted(A @ x, right)
     assert_refuted(A * x[None], right)  # nor the matrix of the terms a_ij x_j
-    np.testing.assert_allclose(right, A, rtol=1e-13)
+    np.testing.assert_allclose(A, right, rtol=1e-6)
 
 
 def test_e_l4_23_a_bilinear_form_has_one_row_for_each_vector():
     """Printed: a = alpha A x with derivative a_i x_i. Right: y^T A and x^T A^T of y^T A x."""
     y, A, x = drawn(15, (3,), (3, 3), (3,))
     by_y, _, by_x = forms.bilinear_form_jacobian(y, A, x)
-    right = jax.grad(lambda x: y @ A @ x)(x)
+    y, A, x = (np.asarray(m) for m in (y, A, x))
+    right = _differences(lambda x: y @ A @ x, x)
     assert_refuted((A @ x) * x, right)
-    np.testing.assert_allclose(by_x, right, rtol=1e-12)
+    np.testing.assert_allclose(by_x, right, rtol=1e-6)
     np.testing.assert_allclose(by_y, x @ A.T, rtol=1e-12)
-    assert_refuted((1.5 * A @ x) * x, jax.jacfwd(lambda x: 1.5 * A @ x)(x))  # read literally
+    assert_refuted((1.5 * A @ x) * x, _differences(lambda x: 1.5 * A @ x, x))  # read literally
 
 
 def test_e_l4_25_an_exponent_m_was_a_transpose():
     """Printed: 2 x_i^m. Right: 2 x^T."""
-    (x,) = drawn(16, (3,))
-    right = jax.grad(lambda x: x @ x)(x)
+    x = np.asarray(drawn(16, (3,))[0])
+    right = _differences(lambda x: x @ x, x)
     for m in (2, 3):
         assert_refuted(2 * x**m, right)
         assert_refuted(2 * x[0] ** m * x, right)
-    np.testing.assert_allclose(2 * x, right, rtol=1e-14)
+    np.testing.assert_allclose(2 * x, right, rtol=1e-6)
 
 
 def test_e_l4_26_a_norm_is_of_one_matrix():
@@ -311,10 +330,9 @@ def test_e_l4_35_two_transposes_go_or_stay_together():
 def test_e_l4_36_without_the_half_the_square_gives_two():
     """Printed: a square whose derivative is x^T. Right for x^T x / 2; x^T x gives 2 x^T."""
     (x,) = drawn(27, (3,))
-    assert_refuted(x, jax.grad(lambda x: x @ x)(x))
-    np.testing.assert_allclose(
-        forms.half_square_jacobian(x), jax.grad(lambda x: x @ x / 2)(x), rtol=1e-13
-    )
+    assert_refuted(x, _differences(lambda x: x @ x, x))
+    half = _differences(lambda x: x @ x / 2, x)
+    np.testing.assert_allclose(forms.half_square_jacobian(x), half, rtol=1e-6)
 
 
 def test_e_l4_37_two_gram_matrices_of_two_sizes_have_one_trace():
@@ -327,23 +345,25 @@ def test_e_l4_37_two_gram_matrices_of_two_sizes_have_one_trace():
 def test_e_l4_38_the_inverses_in_the_derivative_of_an_inverse_are_no_transposes():
     """Printed: A^T for A^-1, and a last line without the outer ones. Right: -A^-1 dA A^-1."""
     t, A, (B,) = jnp.asarray(0.4), 2 * well_conditioned(29), drawn(29, (3, 3))
-    right = jax.jacfwd(lambda t: inverse.inverse_along_curve.fun(t, A, B))(t)
+    right = _differences(lambda t: np.linalg.inv(A + B * np.sin(t)), t)
     A_t, dA = A + B * jnp.sin(t), B * jnp.cos(t)
     assert_refuted(-A_t.T @ dA @ A_t.T, right)
     assert_refuted(-dA, right)
     by_t, _, _ = inverse.inverse_along_curve_jacobian(t, A, B)
-    np.testing.assert_allclose(by_t, right, rtol=1e-10, atol=1e-13)
+    np.testing.assert_allclose(by_t, right, rtol=1e-6, atol=1e-8)
 
 
 def test_e_l4_39_a_scaled_vector_has_a_matrix_for_a_derivative():
     """Printed: d(alpha x)/dx = alpha x. Right: alpha I, and x dalpha/dx where alpha moves."""
     alpha, x = drawn(30, (), (3,))
-    right = jax.jacfwd(lambda x: alpha * x)(x)
+    right = _differences(lambda x: float(alpha) * x, x)
     assert_refuted(alpha * x, right)
-    np.testing.assert_allclose(forms.scaled_vector_jacobian(alpha, x)[1], right, rtol=1e-13)
-    right = jax.jacfwd(lambda x: x / jnp.sqrt(x @ x))(x)
-    assert_refuted(jnp.eye(3) / jnp.sqrt(x @ x), right)  # alpha I alone
-    np.testing.assert_allclose(forms.unit_vector_jacobian(x), right, rtol=1e-10, atol=1e-13)
+    np.testing.assert_allclose(
+        forms.scaled_vector_jacobian(alpha, x)[1], right, rtol=1e-6, atol=1e-8
+    )
+    right = _differences(lambda x: x / np.linalg.norm(x), x)
+    assert_refuted(np.eye(3) / np.linalg.norm(x), right)  # alpha I alone
+    np.testing.assert_allclose(forms.unit_vector_jacobian(x), right, rtol=1e-6, atol=1e-8)
 
 
 def test_e_l4_43_the_product_rule_of_vectors_is_not_that_of_matrices():
