@@ -39,8 +39,8 @@ def _places(key):
 
 
 def _point(key):
-    a, b, c, d, e = jax.random.split(key, 5)
-    return uniform(a, 3, low=-1.0), normal(b, 12, 4) / 3, normal(c, 4), normal(d, 4), normal(e)
+    a, b, c = jax.random.split(key, 3)
+    return uniform(a, 3, low=-1.0), normal(b, 12, 4) / 3, normal(c, 4)
 
 
 def _ray(key):
@@ -49,16 +49,13 @@ def _ray(key):
 
 
 def _rays_and_field(key):
-    a, b, c, d, e, f, g, h = jax.random.split(key, 8)
+    a, b, c, d, e = jax.random.split(key, 5)
     return (
         normal(a, 6, 3) / 2,
-        normal(b, 3),
-        normal(c, 3, 4),
-        normal(d, 4),
-        uniform(e, 2, 2, 3, low=-1.0),
-        uniform(f, 2, 2, low=0.1, high=0.8),
-        uniform(g, 2, 3),
-        uniform(h, 2, 3),
+        normal(b, 3, 4),
+        uniform(c, 2, 2, 3, low=-1.0),
+        uniform(d, 2, 2, low=0.1, high=0.8),
+        uniform(e, 2, 3),
     )
 
 
