@@ -1,5 +1,6 @@
 """What the command line does: train, evaluate, render, and all of it for the demo."""
 
+import math
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -17,8 +18,10 @@ from nerf.console import bar, console, interruptible, metrics_log, say_device, t
 from nerf.evaluate import BACKGROUND, evaluate
 from nerf.rays import Lenses
 from nerf.render import Renderer
-from nerf.train import Progress, Step, TrainState, start, train
+from nerf.train import Gap, Progress, Step, TrainState, start, train
 
+GAP_WORTH_A_LINE = 1e-3
+"""Difference of the two gradients, relative, from which on it is said at once."""
 INTERRUPTED = 130
 """Exit code after Ctrl-C, by custom."""
 
@@ -135,12 +138,17 @@ def _train_and_log(
         checkpoints.save(state, seconds)
     saved_at = seconds
     told: Progress | None = None
+    gaps: list[tuple[Gap, int]] = []
     written = metrics_log(run, config, int(state.step), seconds)
     with interruptible() as stopped, training_bar(config) as show, written as log:
         for now, told in train(step, state, split, seconds):
             state = now
             show(told)
             log(told)
+            if told.gap is not None:
+                gaps.append((told.gap, told.step))
+                if not told.gap.relative <= GAP_WORTH_A_LINE:
+                    console.print(_in_words(*gaps[-1]))
             asked_to_stop = stopped()
             if not told.good or asked_to_stop:
                 break
@@ -161,7 +169,16 @@ def _train_and_log(
         console.print(f"stopped at step {told.step}, saved; go on with: nerf train --resume {run}")
         return INTERRUPTED
     console.print(f"trained  {told.step} steps in {told.seconds:.1f} s, saved in {run}")
+    if gaps:
+        worst = max(gaps, key=lambda found: math.inf if math.isnan(found[0][0]) else found[0][0])
+        console.print(
+            f"checked  {len(gaps)} gradients against JAX's; the worst: {_in_words(*worst)}"
+        )
     return 0
+
+
+def _in_words(gap: Gap, step: int) -> str:
+    return f"step {step}, {gap.parameter} differs by {gap.relative:.1e} of its length"
 
 
 def _restored(

@@ -143,8 +143,10 @@ class Config:
     """Training ends after this many seconds, compilation included, unless its steps end first."""
     seed: int = 0
     """Of everything random: same seed, same machine, same bits (if steps end the run, not time)."""
-    derivatives: Literal["hand", "auto"] = "hand"
-    """Who differentiates: the rules of calculus.radiance, or JAX."""
+    derivatives: Literal["hand", "auto", "both"] = "hand"
+    """Who differentiates: the rules of calculus.radiance, or JAX; both: the rules, checked."""
+    check_every: int = 100
+    """Steps between two comparisons of the rules' gradient with JAX's (derivatives both)."""
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
     field: FieldConfig = dataclasses.field(default_factory=FieldConfig)
     sampling: SamplingConfig = dataclasses.field(default_factory=SamplingConfig)

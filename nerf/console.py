@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import jax
 from rich.console import Console
@@ -73,10 +74,11 @@ def metrics_log(
 
         def log(told: Told) -> None:
             since["rays"] += told.rays
-            if not told.good or (told.step % LOG_EVERY and told.fraction < 1):
+            due = told.step % LOG_EVERY == 0 or told.fraction >= 1 or told.gap is not None
+            if not told.good or not due:
                 return
             rate = since["rays"] / max(told.seconds - since["seconds"], 1e-9)
-            row = {
+            row: dict[str, Any] = {
                 "step": told.step,
                 "seconds": round(told.seconds, 3),
                 "loss": told.loss,
@@ -85,10 +87,12 @@ def metrics_log(
                 "rays_per_second": round(rate),
                 "rays_dropped": told.rays_dropped,
             }
+            if told.gap is not None:
+                row |= {"gap": told.gap.relative, "gap_of": told.gap.parameter}
             lines.write(json.dumps(row) + "\n")
             lines.flush()
-            for name in ("loss", "psnr", "learning_rate", "rays_per_second", "rays_dropped"):
-                if row[name] is not None:
+            for name in ("loss", "psnr", "learning_rate", "rays_per_second", "rays_dropped", "gap"):
+                if row.get(name) is not None:
                     board.add_scalar(f"train/{name}", row[name], told.step)
             since.update(seconds=told.seconds, rays=0)
 

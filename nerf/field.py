@@ -115,7 +115,7 @@ class Model:
         """The model that the config describes, and its parameters as the seed draws them."""
         hierarchical = config.sampling.strategy == "hierarchical"
         names = ("coarse", "fine") if hierarchical else ("fine",)
-        stages = calculus.radiance if config.derivatives == "hand" else calculus.by_jax
+        stages = calculus.by_jax if config.derivatives == "auto" else calculus.radiance
         params = {}
         for k, name in enumerate(names):
             key = jax.random.fold_in(jax.random.key(config.seed), k)

@@ -1,10 +1,8 @@
 """Training: one step as one program, and the loop as a generator."""
 
-import itertools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import jax
@@ -13,7 +11,7 @@ import numpy as np
 import optax
 from jaxtyping import Array
 
-from calculus import radiance
+import calculus.by_jax
 from calculus.radiance import photometric
 from data.batches import Batch, batches
 from data.scene import Split
@@ -23,6 +21,7 @@ from nerf.field import Model, Params
 from nerf.occupancy import Occupancy
 from nerf.rays import Lenses, Rays, chosen, rays_of
 from nerf.render import hierarchical, occupied
+from nerf.stages import watched
 
 
 class TrainState(NamedTuple):
@@ -48,6 +47,15 @@ class Metrics(NamedTuple):
     """Whether loss and gradient are finite. If not, the step changed nothing."""
 
 
+class Gap(NamedTuple):
+    """By how much a gradient by hand differs from JAX's, where it does so most."""
+
+    relative: float
+    """|by hand - by JAX| / |by JAX|, lengths over all entries of one parameter array."""
+    parameter: str
+    """Which array that is."""
+
+
 class Progress(NamedTuple):
     """One step of the loop, told to whoever shows it."""
 
@@ -64,6 +72,8 @@ class Progress(NamedTuple):
     rays_dropped: int
     bad: str
     """The first array that is not finite; empty while all is well."""
+    gap: Gap | None = None
+    """Of this step's gradient, where the two were compared (derivatives both)."""
 
     @property
     def good(self) -> bool:
@@ -130,6 +140,7 @@ class Step:
         self.model, self.config, self.lenses = model, model.config, lenses
         self._adam = optimiser(model.config)
         self.run = jax.jit(self._run, donate_argnums=0)
+        self._gaps = jax.jit(self._compare)
         self.look_around = jax.jit(
             self._look_around, static_argnames="everywhere", donate_argnums=0
         )
@@ -156,6 +167,31 @@ class Step:
         rays, probed, error, dropped = chosen(rays, state.grid, self.config, probe_key)
         return rays, probed, cut_key, error, dropped
 
+    def loss(self, state: TrainState, batch: Batch, model: Model | None = None) -> Callable:
+        """The loss of one batch as a function of the parameters alone: what is differentiated.
+
+        Under another `model` of the same config, if one is given: with other stages, say.
+        """
+        rays, probed, cut_key, _, _ = self._drawn(state, batch)
+        return lambda params: loss_of_rays(params, model or self.model, rays, probed, cut_key)[0]
+
+    def gap(self, state: TrainState, batch: Batch) -> Gap:
+        """The parameter array whose gradient by hand differs most from JAX's, on this batch."""
+        gaps = jax.tree_util.tree_leaves_with_path(self._gaps(state, batch))
+        path, worst = max(gaps, key=lambda named: np.nan_to_num(float(named[1]), nan=np.inf))
+        return Gap(float(worst), name_of(path))
+
+    def _compare(self, state: TrainState, batch: Batch) -> Params:
+        by_jax = Step(replace(self.model, stages=calculus.by_jax), self.lenses)
+
+        def relative(hand: Array, other: Array) -> Array:
+            difference, length = jnp.linalg.norm(hand - other), jnp.linalg.norm(other)
+            return jnp.where(difference > 0, difference / length, 0.0)
+
+        return jax.tree.map(
+            relative, self.gradient(state, batch)[0], by_jax.gradient(state, batch)[0]
+        )
+
     def first_bad_array(self, state: TrainState, batch: Batch) -> str:
         """The name of the first array that is not finite, from the parameters to the gradient."""
         bad: list[str] = []
@@ -163,25 +199,14 @@ class Step:
         def note(name: str, arrays: Any) -> None:
             for path, array in jax.tree_util.tree_leaves_with_path(arrays):
                 if not bad and not np.isfinite(np.asarray(array)).all():
-                    bad.append(name + "".join(f" {getattr(k, 'key', k)}" for k in path))
+                    bad.append(f"{name} {name_of(path)}".rstrip())
 
-        def watched(name: str) -> Callable:
-            stage, calls = getattr(self.model.stages, name), itertools.count(1)
-
-            def watch(*arguments: Any) -> Any:
-                value = stage(*arguments)
-                note(f"the output of {name}, call {next(calls)} of the forward pass,", value)
-                return value
-
-            return watch
+        def note_call(name: str, number: int, arguments: tuple, value: Any) -> None:
+            note(f"the output of {name}, call {number} of the forward pass,", value)
 
         note("parameter", state.params)
-        rays, probed, cut_key, _, _ = self._drawn(state, batch)
-        note("photograph", rays.photograph)
-        stages = ModuleType("watched")
-        vars(stages).update({name: watched(name) for name in radiance.__all__})
-        model = replace(self.model, stages=stages)
-        note("the loss", loss_of_rays(state.params, model, rays, probed, cut_key)[0])
+        note("photograph", self._drawn(state, batch)[0].photograph)
+        note("the loss", self.loss(state, batch, watched(self.model, note_call))(state.params))
         if not bad:
             note("gradient of", self.gradient(state, batch)[0])
         return bad[0] if bad else "none when computed again"
@@ -214,6 +239,11 @@ class Step:
         return state._replace(grid=grid)
 
 
+def name_of(path: tuple) -> str:
+    """A parameter array in words, `fine trunk 0 W` say."""
+    return " ".join(str(getattr(key, "key", key)) for key in path)
+
+
 def train(
     step: Step, state: TrainState, split: Split, seconds_before: float = 0.0
 ) -> Iterator[tuple[TrainState, Progress]]:
@@ -232,6 +262,8 @@ def train(
             return
         fraction = _fraction(config, done, seconds)
         batch = next(feed)
+        compare = config.derivatives == "both" and done % config.check_every == 0
+        gap = step.gap(state, batch) if compare else None
         state, metrics = step.run(state, batch, learning_rate(config, fraction))
         told = jax.device_get(metrics)
         done += int(told.good)
@@ -249,6 +281,7 @@ def train(
                 rays=int(told.rays),
                 rays_dropped=int(told.rays_dropped),
                 bad="" if told.good else step.first_bad_array(state, batch),
+                gap=gap,
             ),
         )
         if not told.good:

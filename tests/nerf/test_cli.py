@@ -152,7 +152,7 @@ def test_a_mistake_is_one_line_on_a_terminal_too(columns):
         (["train", "--field.trunk-widht", "3"], "did you mean --field.trunk-width?"),
         (["train", "--steps", "many"], "--steps"),
         (["train", "--steps", "-4"], "steps is -4: it must be above 0"),
-        (["train", "--derivatives", "foot"], "Expected one of ('hand', 'auto')"),
+        (["train", "--derivatives", "foot"], "Expected one of ('hand', 'auto', 'both')"),
         (["train", "--scene", "/nowhere/at/all"], "no such folder"),
         (["train", "nope.toml"], "nope.toml: no such file"),
         (["train", "--resume", "/nowhere"], "no such folder"),

@@ -44,7 +44,7 @@ def test_a_written_config_reads_back(file, tmp_path):
         ("steps = true", "must be a whole number"),
         ("steps = 0", "steps is 0: it must be above 0"),
         ("max_seconds = 'x'", "must be a number"),
-        ("derivatives = 'hands'", "must be one of hand, auto; did you mean 'hand'?"),
+        ("derivatives = 'hands'", "must be one of hand, auto, both; did you mean 'hand'?"),
         ("field = 3", "field is a section"),
         ("scene = 3", "scene = 3: must be a path"),
         ("[field]\ngrid_vertices = 16", "must be a list"),
