@@ -39,9 +39,9 @@ def drawn(seed, *shapes):
 @SEEDS
 def test_the_loss_is_a_sum_over_rays_of_two_squared_distances(seed):
     coarse, fine, Y = drawn(seed, (4, 3), (4, 3), (4, 3))
+    c, f, y = map(np.asarray, (coarse, fine, Y))
     by_rays = sum(
-        sum((coarse[r, a] - Y[r, a]) ** 2 + (fine[r, a] - Y[r, a]) ** 2 for a in range(3))
-        for r in range(4)
+        sum((c[r, a] - y[r, a]) ** 2 + (f[r, a] - y[r, a]) ** 2 for a in range(3)) for r in range(4)
     )
     np.testing.assert_allclose(coarse_and_fine(coarse, fine, Y, jnp.ones(4)), by_rays, rtol=1e-13)
     # a mean is the sum with share 1/R, and so is its gradient
@@ -53,7 +53,8 @@ def test_the_loss_is_a_sum_over_rays_of_two_squared_distances(seed):
 @SEEDS
 def test_rays_and_networks_do_not_meet_in_the_loss(seed):
     coarse, fine, Y = drawn(seed, (4, 3), (4, 3), (4, 3))
-    H = jax.hessian(lambda c, f: by_jax.coarse_and_fine(c, f, Y, jnp.ones(4)), (0, 1))(coarse, fine)
+    curved = jax.hessian(lambda c, f: by_jax.coarse_and_fine(c, f, Y, jnp.ones(4)), (0, 1))
+    H = jax.jit(curved)(coarse, fine)
     np.testing.assert_array_equal(H[0][1], jnp.zeros((4, 3, 4, 3)))
     np.testing.assert_allclose(H[0][0].reshape(12, 12), 2 * jnp.eye(12), atol=1e-14)
     slope, _, _ = squared_error_jacobian(coarse, Y, jnp.ones(4))
@@ -84,7 +85,7 @@ def test_a_sample_grows_where_its_colour_would_mend_the_pixel(seed):
 )
 def test_an_activation_acts_on_each_number_by_itself(f, slope):
     z = jnp.array([-2.0, -0.3, 0.4, 3.0])
-    J = jax.jacrev(f)(z)
+    J = jax.jit(jax.jacrev(f))(z)
     np.testing.assert_allclose(J, jnp.diag(slope(z)), rtol=1e-12)
 
 
@@ -112,7 +113,7 @@ def sigma_and_colours(W, U, x):
 def test_the_whole_gradient_is_the_formula_with_the_fields_own_jacobians(seed):
     """2 (C - Y)^T [sum_k delta_k T_{k+1} (c_k - V_{k+1}) dsigma_k/dW + sum_i w_i dc_i/dW]."""
     W, U, x, delta, Y = small_field(seed)
-    sigma, c = sigma_and_colours(W, U, x)
+    sigma, c = jax.jit(sigma_and_colours)(W, U, x)
     dsigma, dc = jax.tree.map(np.asarray, jax.jit(jax.jacfwd(sigma_and_colours))(W, U, x))
     c, gaps = np.asarray(c), np.asarray(delta)
     whole = np.zeros(W.shape)

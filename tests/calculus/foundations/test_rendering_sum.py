@@ -43,6 +43,10 @@ def pixel(sigma, delta, colours, background):
     return by_jax.volume_render(sigma, delta, colours, jnp.zeros(N), background)[0]
 
 
+pixel_by_jax = jax.jit(pixel)
+slopes_by_jax = jax.jit(jax.jacfwd(pixel, (0, 1, 2)))
+
+
 @SEEDS
 def test_opacity_lies_in_zero_to_one_and_keeps_the_digits_of_thin_fog(seed):
     sigma, delta, *_ = ray(seed)
@@ -87,7 +91,7 @@ def test_denser_anywhere_the_weights_gain_what_the_background_loses(seed):
     sigma, delta, *_ = ray(seed)
     tau = optical_depth(sigma, delta)
     dw = weights_jacobian(tau)[0] @ optical_depth_jacobian(sigma, delta)[0]
-    wanted = jax.jacfwd(lambda s: by_jax.weights(s * delta)[0])(sigma)
+    wanted = jax.jit(jax.jacfwd(lambda s: by_jax.weights(s * delta)[0]))(sigma)
     np.testing.assert_allclose(dw, wanted, rtol=1e-12, atol=1e-14)
     np.testing.assert_array_equal(dw, jnp.tril(dw))
     np.testing.assert_allclose(jnp.sum(dw, axis=0), delta * weights(tau)[1], rtol=1e-12)
@@ -99,7 +103,7 @@ def test_the_pixel_is_the_weights_times_the_colours(seed):
     w, T_N = weights(optical_depth(sigma, delta))
     C, _, _ = accumulate(w, T_N, colours, jnp.zeros(N), background)
     np.testing.assert_allclose(C, w @ colours + T_N * background, rtol=1e-14)
-    dC_dc = jax.jacfwd(pixel, 2)(sigma, delta, colours, background)
+    _, _, dC_dc = slopes_by_jax(sigma, delta, colours, background)
     np.testing.assert_allclose(dC_dc, jnp.einsum("i,ab->aib", w, jnp.eye(3)), atol=1e-15)
 
 
@@ -108,7 +112,7 @@ def test_the_view_of_the_whole_ray_is_the_pixel_and_each_view_what_lies_behind(s
     sigma, delta, colours, background = ray(seed)
     T, a = transmittance(sigma, delta), alpha(sigma, delta)
     V = suffix_radiance(a, colours, background)
-    np.testing.assert_allclose(V[0], pixel(sigma, delta, colours, background), rtol=1e-13)
+    np.testing.assert_allclose(V[0], pixel_by_jax(sigma, delta, colours, background), rtol=1e-13)
     np.testing.assert_array_equal(V[-1], background)
     w = T[:-1] * a
     for k in range(N):
@@ -124,7 +128,7 @@ def test_more_of_a_sample_replaces_the_view_behind_it_by_its_colour(seed, with_b
     T = transmittance(sigma, delta)
     V = suffix_radiance(alpha(sigma, delta), colours, background)
     by_view = (T[1:, None] * (colours - V[1:])).T
-    wanted = jax.jacfwd(pixel, (0, 1))(sigma, delta, colours, background)
+    wanted = slopes_by_jax(sigma, delta, colours, background)
     np.testing.assert_allclose(delta[None, :] * by_view, wanted[0], rtol=1e-11, atol=1e-14)
     np.testing.assert_allclose(sigma[None, :] * by_view, wanted[1], rtol=1e-11, atol=1e-14)
     (by_rule, *_), _, _ = volume_render_jacobian(sigma, delta, colours, jnp.zeros(N), background)
@@ -142,7 +146,7 @@ def test_behind_an_opaque_sample_the_usual_form_divides_zero_by_zero():
         return C + T * background
 
     dC, _, _ = composite_jacobian(a, colours, background)
-    np.testing.assert_allclose(dC, jax.jacfwd(loop)(a), rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(dC, jax.jit(jax.jacfwd(loop))(a), rtol=1e-12, atol=1e-15)
     T = jnp.concatenate([jnp.ones(1), jnp.cumprod(1 - a)])
     w = T[:-1] * a
     behind = w[2:] @ colours[2:] + T[-1] * background
@@ -160,7 +164,8 @@ def test_a_cut_moves_the_end_of_one_interval_and_the_start_of_the_next(seed):
     (_, dC_ddelta, *_), _, _ = volume_render_jacobian(
         sigma, delta, colours, jnp.zeros(N), background
     )
-    wanted = jax.jacfwd(lambda t: pixel(sigma, jnp.diff(t), colours, background))(t)
+    moved = jax.jacfwd(lambda t: pixel(sigma, jnp.diff(t), colours, background))
+    wanted = jax.jit(moved)(t)
     np.testing.assert_allclose(dC_ddelta @ lengths_jacobian(t), wanted, rtol=1e-11, atol=1e-14)
     # shifting the whole ray changes no length
     np.testing.assert_allclose(jnp.sum(wanted, axis=1), jnp.zeros(3), atol=1e-14)
@@ -182,7 +187,7 @@ def test_any_quantity_of_the_samples_has_the_derivative_of_a_colour(seed):
 def test_second_derivatives_of_a_pixel(seed):
     sigma, delta, colours, background = ray(seed)
     H = colour_hessian(sigma, delta, colours, background)
-    wanted = jax.hessian(pixel)(sigma, delta, colours, background)
+    wanted = jax.jit(jax.hessian(pixel))(sigma, delta, colours, background)
     np.testing.assert_allclose(H, wanted, rtol=1e-10, atol=1e-13)
     np.testing.assert_array_equal(H, jnp.swapaxes(H, 1, 2))
 
@@ -195,7 +200,7 @@ def test_value_slope_and_curvature_leave_a_remainder_of_third_order():
     bend = jnp.einsum("ajk,j,k->a", colour_hessian(sigma, delta, colours, background), way, way)
 
     def remainder(e):
-        there = pixel(sigma + e * way, delta, colours, background)
+        there = pixel_by_jax(sigma + e * way, delta, colours, background)
         return there - C - e * C_dot - e**2 / 2 * bend
 
     assert_order(remainder, 3, (1e-1, 1e-2))
@@ -211,13 +216,19 @@ def test_pushing_a_direction_and_pulling_a_cotangent_meet(seed):
     ]
     C_bar = jax.random.normal(keys[3], (3,))
     C, C_dot = render_jvp(sigma, delta, colours, background, *dots)
-    value, wanted = jax.jvp(
-        lambda s, c, b: pixel(s, delta, c, b), (sigma, colours, background), tuple(dots)
-    )
-    np.testing.assert_allclose(C, value, rtol=1e-13)
+
+    def pushed(primals, tangents):
+        return jax.jvp(lambda s, c, b: pixel(s, delta, c, b), primals, tangents)[1]
+
+    wanted = jax.jit(pushed)((sigma, colours, background), tuple(dots))
+    np.testing.assert_allclose(C, pixel_by_jax(sigma, delta, colours, background), rtol=1e-13)
     np.testing.assert_allclose(C_dot, wanted, rtol=1e-12)
-    _, pull = jax.vjp(
-        lambda s, c, b: volume_render(s, delta, c, jnp.zeros(N), b)[0], sigma, colours, background
-    )
-    pulled = sum(jnp.vdot(bar, dot) for bar, dot in zip(pull(C_bar), dots, strict=True))
+
+    def pulled_back(*arguments):
+        t = jnp.zeros(N)
+        _, pull = jax.vjp(lambda s, c, b: volume_render(s, delta, c, t, b)[0], *arguments)
+        return pull(C_bar)
+
+    bars = jax.jit(pulled_back)(sigma, colours, background)
+    pulled = sum(jnp.vdot(bar, dot) for bar, dot in zip(bars, dots, strict=True))
     np.testing.assert_allclose(C_bar @ C_dot, pulled, rtol=1e-12)
