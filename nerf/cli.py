@@ -1,4 +1,4 @@
-"""The command line: `nerf train | eval | render | demo`."""
+"""The command line: `nerf train | eval | render | check | demo`."""
 
 import contextlib
 import dataclasses
@@ -74,6 +74,22 @@ class DemoArguments(Config):
     """Training ends after this many seconds, compilation included, unless its steps end first."""
     frames: int = 72
     """Views of the orbit."""
+
+
+@dataclass(frozen=True)
+class CheckArguments:
+    """Hold derivatives by hand against JAX's: the whole ledger, or a run's own gradients."""
+
+    run: tyro.conf.Positional[Path | None] = None
+    """Folder of a run: its scene, config and checkpoint are checked; writes RUN/check.json."""
+    rays: int = 64
+    """How many of the run's rays are checked."""
+    scene: Path | None = None
+    """Folder of the run's scene, if it is no longer where it was."""
+    rules: tuple[str, ...] = ()
+    """Rules of the ledger to check, by name; all by default."""
+    json: Path | None = None
+    """File to write the ledger's check to."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -159,6 +175,18 @@ def _render(arguments: list[str]) -> int:
     return 0
 
 
+def _check(arguments: list[str]) -> int:
+    told: CheckArguments = _parse(CheckArguments, arguments, "check")
+    _at_least_one(rays=told.rays)
+    from nerf.commands import check_ledger, check_run_folder
+
+    if told.run is not None:
+        if told.rules or told.json:
+            raise InputError("--rules and --json are for the ledger: leave out the run, or them")
+        return check_run_folder(told.run, told.rays, told.scene)
+    return check_ledger(told.rules, told.json)
+
+
 def _demo(arguments: list[str]) -> int:
     told: DemoArguments = _parse(DemoArguments, arguments, "demo")
     _at_least_one(frames=told.frames)
@@ -179,12 +207,14 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "train": _train,
     "eval": _eval,
     "render": _render,
+    "check": _check,
     "demo": _demo,
 }
 _ARGUMENTS = {
     "train": TrainArguments,
     "eval": EvalArguments,
     "render": RenderArguments,
+    "check": CheckArguments,
     "demo": DemoArguments,
 }
 

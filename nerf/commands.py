@@ -1,19 +1,25 @@
 """What the command line does: train, evaluate, render, and all of it for the demo."""
 
+import difflib
+import json
 import math
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
+from rich.console import Console
 
 import data
+from calculus.ledger import LEDGER
 from data.errors import InputError
 from data.load import load
 from data.scene import Scene, Split
 from nerf import checkpoint, paths, pictures
+from nerf.check.ledger import Row
 from nerf.checkpoint import Checkpoints
-from nerf.config import Config, check, write
+from nerf.config import Config, check, replace_text, write
 from nerf.console import bar, console, interruptible, metrics_log, say_device, training_bar
 from nerf.evaluate import BACKGROUND, evaluate
 from nerf.rays import Lenses
@@ -113,6 +119,67 @@ def render_run(
         views = (renderer.picture(state.params, state.grid, view, tick) for view in cameras)
         pictures.save_film(pictures.shown(views, show), out, fps)
     console.print(f"film     {out}: {show} of {frames} views along the {path}")
+
+
+def check_ledger(names: tuple[str, ...] = (), out: Path | None = None) -> int:
+    """Checks the rules of the ledger, all or those named; exit code 1 if any is wrong."""
+    from nerf.check import ledger, show
+
+    known = {rule.name: rule for rule in LEDGER}
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            raise InputError(
+                f"--rules {name}: no such rule; "
+                + (f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}")
+            )
+    rules = tuple(known[name] for name in names) or LEDGER
+    found: list[Row] = []
+    with bar("check", 2 * len(rules)) as tick:
+        for row in ledger.rows(rules):
+            if isinstance(row, str):
+                tick(1)
+            else:
+                found.append(row)
+    wide = Console(highlight=False, width=None if console.is_terminal else 160)
+    wide.print(show.ledger_table(found))
+    wrong = [row.rule for row in found if not row.ok]
+    console.print(
+        f"{len(found) - len(wrong)} of {len(found)} derivatives by hand are right"
+        + (f"; WRONG: {', '.join(wrong)}" if wrong else "")
+    )
+    if out is not None:
+        device = jax.devices()[0]
+        about = {
+            "device": device.device_kind,
+            "jax": jax.__version__,
+            "date": time.strftime("%Y-%m-%d"),
+            "examples": ledger.MANY,
+        }
+        rows = [asdict(row) | {"ok": row.ok} for row in found]
+        replace_text(out, json.dumps(about | {"rules": rows}, indent=1) + "\n")
+    return 1 if wrong else 0
+
+
+def check_run_folder(run: Path, rays: int, scene: Path | None = None) -> int:
+    """Checks a run's gradients and writes RUN/check.json; exit code 1 if any is wrong."""
+    from nerf.check import show
+    from nerf.check.run import check_run
+
+    config = _moved(checkpoint.config_of(run), scene)
+    split = _scene(config, "train").splits["train"]
+    _, state, _ = _restored(run, config)
+    found = check_run(
+        config, state, split, rays, lambda what: console.print(f"check    {what}", style="dim")
+    )
+    for table in show.run_tables(found):
+        console.print(table)
+    for name in found.foreign:
+        console.print(f"the gradient passes {name}, which no rule derives")
+    said = "are right" if found.ok else "are WRONG"
+    replace_text(run / "check.json", json.dumps(found.as_dict(), indent=1) + "\n")
+    console.print(f"the derivatives of this run {said}; figures in {run / 'check.json'}")
+    return 0 if found.ok else 1
 
 
 def _train_and_log(

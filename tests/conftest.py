@@ -34,3 +34,17 @@ def real_data() -> Path:
     path = Path(folder)
     assert path.is_dir(), f"NERF_DATA names {path}, which is no folder"
     return path
+
+
+def pytest_terminal_summary(terminalreporter):
+    """The mutation score of this run, counted from what came of the tests that name a mutant."""
+    ran = [*terminalreporter.stats.get("passed", ()), *terminalreporter.stats.get("failed", ())]
+    killed = {
+        dict(report.user_properties)["mutant"]: report.passed
+        for report in ran
+        if report.when == "call" and "mutant" in dict(report.user_properties)
+    }
+    if killed:
+        from tests.mutants import MUTANTS, score
+
+        terminalreporter.write_line(score(killed, MUTANTS))

@@ -1,0 +1,229 @@
+"""The whole ledger: error, time and memory of each rule, by hand and by JAX."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from calculus.differences import central_differences, chosen_entries
+from calculus.ledger import FOUNDATIONS, Rule
+from data.batches import Batch
+from nerf.config import Config
+from nerf.rays import Lenses
+from nerf.stages import passed
+from nerf.train import Step, start
+
+MANY, FEW = 4096, 64
+"""Examples at once, for time and memory, and for errors."""
+REPEATS = 20
+ALLOWED_64, ALLOWED_32, ALLOWED_DIFFERENCES = 1e-10, 1e-4, 1e-5
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was found of one rule; errors are relative to the largest entry of their array."""
+
+    rule: str
+    page: str
+    ids: tuple[str, ...]
+    error_64: float
+    """Pullback by hand against JAX's, float64, worst of FEW examples."""
+    differences: float
+    """Pullback by hand against central differences, float64, one example."""
+    error_32: float
+    """Pullback by hand in float32 against JAX's in float64."""
+    error_32_jax: float
+    """JAX's own error in float32, for comparison."""
+    seconds: float
+    """Value and pullback of MANY examples in float32, by hand; median of REPEATS."""
+    seconds_jax: float
+    bytes: int
+    """Temporary memory of the compiled program, by hand."""
+    bytes_jax: int
+    path: str
+    """Whether training runs on it: yes, yes with a setting, forward alone, or empty."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether all errors are as small as they should be."""
+        return (
+            self.error_64 <= ALLOWED_64
+            and self.error_32 <= ALLOWED_32
+            and self.differences <= ALLOWED_DIFFERENCES
+        )
+
+
+def rows(rules: tuple[Rule, ...]) -> Iterator[str | Row]:
+    """Rows in the order of the rules; before each measurement the name of its rule.
+
+    All float64 comes first: JAX can't switch a program between the widths.
+    """
+    paths = trained_on()
+    wide = []
+    with jax.enable_x64(True):
+        for rule in rules:
+            yield rule.name
+            wide.append(_errors_64(rule))
+    jax.clear_caches()
+    for rule, (error_64, differences, truth) in zip(rules, wide, strict=True):
+        yield rule.name
+        error_32, error_32_jax = _errors_32(rule, *truth)
+        yield Row(
+            rule.name,
+            rule.page.__name__,
+            rule.ids,
+            error_64,
+            differences,
+            error_32,
+            error_32_jax,
+            *_time_and_memory(rule),
+            paths.get(rule.name, ""),
+        )
+
+
+def trained_on() -> dict[str, str]:
+    """For each rule that a training step runs: `yes`, `yes, with ..`, or `forward alone`.
+
+    Read off the jaxprs of the step, under the default config and under others.
+    """
+    found: dict[str, str] = {}
+    seen: dict[str, str] = {}
+    for setting, config in _roads().items():
+        config = replace(config, training=replace(config.training, rays=4, slots=4))
+        model, state = start(config)
+        lens = Lenses(jnp.asarray([[50.0, 50.0, 25.0, 25.0]]), jnp.eye(3, 4)[None])
+        batch = Batch(np.zeros(4, np.int32), np.zeros((4, 2), np.int32), np.zeros((4, 4), np.uint8))
+        step = Step(model, lens)
+
+        def loss(params, step=step, batch=batch, state=state):
+            return step.loss(state, batch)(params)  # the rays are drawn within: forward stages
+
+        through = passed(loss, state.params)
+        if through.foreign:
+            raise AssertionError(f"the step passes what no rule derives: {through.foreign}")
+        for name in through.rules:
+            found.setdefault(name, f"yes, with {setting}" if setting else "yes")
+        for name in through.forward:
+            seen.setdefault(name, "forward alone")
+    return seen | found
+
+
+def _roads() -> dict[str, Config]:
+    """Settings by which a step passes other rules than by default, small: only jaxprs are read."""
+    default = Config()
+    grid = replace(default.field, grid_vertices=(4, 8), trunk_width=8, head_width=8)
+    small = replace(default, field=grid, sampling=replace(default.sampling, samples=4, probes=8))
+    small = replace(small, occupancy=replace(default.occupancy, cells=8))
+    cut = replace(small.sampling, strategy="hierarchical", coarse=4, fine=4)
+    return {
+        "": small,
+        "sampling.strategy hierarchical": replace(small, sampling=cut),
+        "field.encoding positional": replace(
+            small, field=replace(grid, encoding="positional", position_frequencies=2)
+        ),
+        "field.density relu": replace(small, field=replace(grid, density="relu")),
+        "field.density softplus": replace(small, field=replace(grid, density="softplus")),
+        "training.loss huber": replace(small, training=replace(small.training, loss="huber")),
+    }
+
+
+def _batch(rule: Rule, number: int):
+    """`number` examples; what a batch shares is that of the first."""
+    drawn = jax.vmap(rule.example)(jax.random.split(jax.random.key(0), number))
+    return tuple(
+        jax.tree.map(lambda v: v[0], part) if k in rule.shared else part
+        for k, part in enumerate(drawn)
+    )
+
+
+def _value_and_pullback(rule: Rule, f: Callable) -> Any:
+    """Of a batch: a page of a ray takes it as it is, the foundations derive one example."""
+    if rule in FOUNDATIONS:
+        f = jax.vmap(f)
+
+    def both(arguments, bar):
+        value, pull = jax.vjp(f, *arguments)
+        return value, pull(bar)
+
+    return jax.jit(both)
+
+
+def _bars(rule: Rule, arguments):
+    f = jax.vmap(rule.by_hand) if rule in FOUNDATIONS else rule.by_hand
+    value = jax.eval_shape(f, *arguments)
+    rng = np.random.default_rng(0)
+    return jax.tree.map(lambda v: jnp.asarray(rng.standard_normal(v.shape), v.dtype), value)
+
+
+def _errors_64(rule):
+    arguments = _batch(rule, FEW)
+    bar = _bars(rule, arguments)
+    _, by_hand = _value_and_pullback(rule, rule.by_hand)(arguments, bar)
+    _, by_jax = _value_and_pullback(rule, rule.by_jax)(arguments, bar)
+    truth = jax.tree.map(np.asarray, (arguments, bar, by_jax))
+    return _worst(by_hand, by_jax), _against_differences(rule), truth
+
+
+def _errors_32(rule, arguments, bar, truth):
+    arguments, bar = jax.tree.map(lambda v: jnp.asarray(v, jnp.float32), (arguments, bar))
+    _, by_hand = _value_and_pullback(rule, rule.by_hand)(arguments, bar)
+    _, by_jax = _value_and_pullback(rule, rule.by_jax)(arguments, bar)
+    return _worst(by_hand, truth), _worst(by_jax, truth)
+
+
+def _against_differences(rule) -> float:
+    arguments = rule.example(jax.random.key(0))
+    leaves, structure = jax.tree.flatten(arguments)
+    bar = _one_bar(rule, arguments)
+    _, pull = jax.vjp(rule.by_hand, *arguments)
+
+    def contracted(*leaves):
+        value = rule.by_jax(*jax.tree.unflatten(structure, leaves))
+        pairs = zip(jax.tree.leaves(value), jax.tree.leaves(bar), strict=True)
+        return [sum(jnp.sum(v * b) for v, b in pairs)]
+
+    leaves = [np.asarray(leaf) for leaf in leaves]
+    entries = chosen_entries(leaves, 100)
+    found, _ = central_differences(contracted, leaves, entries, np.finfo(float).eps)
+    pulled = jax.tree.leaves(pull(bar))
+    by_hand = [np.asarray(p).reshape(-1)[e] for p, e in zip(pulled, entries, strict=True)]
+    return _worst(by_hand, found[0])
+
+
+def _one_bar(rule, arguments):
+    rng = np.random.default_rng(1)
+    value = jax.eval_shape(rule.by_hand, *arguments)
+    return jax.tree.map(lambda v: jnp.asarray(rng.standard_normal(v.shape), v.dtype), value)
+
+
+def _time_and_memory(rule) -> tuple[float, float, int, int]:
+    arguments = _batch(rule, MANY)
+    bar = _bars(rule, arguments)
+    programs = [
+        _value_and_pullback(rule, f).lower(arguments, bar).compile()
+        for f in (rule.by_hand, rule.by_jax)
+    ]
+    seconds = np.zeros((REPEATS, 2))
+    for repeat in range(-2, REPEATS):  # in turn, so that both meet the same noise
+        for k, program in enumerate(programs):
+            began = time.perf_counter()
+            jax.block_until_ready(program(arguments, bar))
+            if repeat >= 0:
+                seconds[repeat, k] = time.perf_counter() - began
+    taken = [analysis.temp_size_in_bytes for p in programs if (analysis := p.memory_analysis())]
+    by_hand, by_jax = np.median(seconds, axis=0)
+    return float(by_hand), float(by_jax), *(taken if len(taken) == 2 else (0, 0))
+
+
+def _worst(got, wanted) -> float:
+    worst = 0.0
+    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(wanted), strict=True):
+        a, b = np.asarray(a, float), np.asarray(b, float)
+        scale = np.max(np.abs(b), initial=0.0)
+        gap = np.max(np.abs(a - b), initial=0.0)
+        worst = max(worst, np.inf if np.isnan(gap) else gap / scale if scale else gap)
+    return float(worst)

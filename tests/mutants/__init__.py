@@ -1,0 +1,33 @@
+"""Wrong derivatives, each a mistake that one makes or that a public renderer has made.
+
+Training survives most of them. One file for each page of `calculus.radiance`; a mutant is a rule
+of the ledger with a wrong companion, and names the laws that must refuse it.
+"""
+
+from tests.mutants import (
+    activation,
+    camera,
+    compositing,
+    dense,
+    encoding,
+    grid,
+    photometric,
+    pixel,
+    rendering,
+)
+from tests.mutants.mutant import Mutant, mutate
+from tests.mutants.score import score
+
+__all__ = ["MUTANTS", "Mutant", "mutate", "score"]
+
+MUTANTS: tuple[Mutant, ...] = (
+    *camera.MUTANTS,
+    *encoding.MUTANTS,
+    *grid.MUTANTS,
+    *dense.MUTANTS,
+    *activation.MUTANTS,
+    *compositing.MUTANTS,
+    *pixel.MUTANTS,
+    *rendering.MUTANTS,
+    *photometric.MUTANTS,
+)

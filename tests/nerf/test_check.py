@@ -1,0 +1,104 @@
+"""`nerf check`: right rules pass, wrong ones are found, in the ledger and in a run."""
+
+import dataclasses
+import json
+import types
+from dataclasses import replace
+
+import jax
+import pytest
+
+from calculus import radiance
+from calculus.ledger import LEDGER
+from nerf import cli
+from nerf.check.ledger import rows, trained_on
+from nerf.check.run import check_run
+from tests.nerf.conftest import MARBLES, ROOT, prepared, small_grid
+
+RULES = {rule.name: rule for rule in LEDGER}
+
+
+def nerf(*arguments) -> int:
+    with pytest.raises(SystemExit) as end:
+        cli.main([str(a) for a in arguments])
+    return end.value.code
+
+
+def with_wrong_pullback(name):
+    """A copy of a rule's function whose cotangent has the wrong sign."""
+    right = RULES[name].page.__dict__[name]
+    wrong = jax.custom_vjp(right.fun, nondiff_argnums=right.nondiff_argnums)
+
+    def bwd(*arguments):
+        return jax.tree.map(lambda v: -v, right.bwd(*arguments))
+
+    wrong.defvjp(right.fwd, bwd)
+    return wrong
+
+
+def test_a_right_rule_and_a_wrong_one():
+    rule = RULES["sigmoid"]
+    page = types.ModuleType(rule.page.__name__)
+    vars(page).update(vars(rule.page), sigmoid=with_wrong_pullback("sigmoid"))
+    wrong = dataclasses.replace(rule, page=page)
+    right, found = (row for row in rows((rule, wrong)) if not isinstance(row, str))
+    assert right.ok and right.path == "yes" and right.seconds > 0 and right.seconds_jax > 0
+    assert not found.ok
+    assert min(found.error_64, found.differences, found.error_32) > 1
+    assert found.error_32_jax < 1e-6
+
+
+def test_who_trains_is_read_off_the_step():
+    on = trained_on()
+    assert {name for name, said in on.items() if said == "yes"} == {
+        "bounded_exp", "interpolate", "mlp", "sigmoid", "squared_error", "volume_render",
+    }  # fmt: skip
+    assert on["encode"] == on["rays"] == on["weights"] == "forward alone"
+    assert on["coarse_and_fine"] == "yes, with sampling.strategy hierarchical"
+    assert on["huber"] == "yes, with training.loss huber"
+    assert "psnr" not in on
+
+
+def test_the_command_on_rules(tmp_path, capsys):
+    assert nerf("check", "--rules", "relu", "--json", tmp_path / "found.json") == 0
+    assert "1 of 1 derivatives by hand are right" in capsys.readouterr().out
+    (row,) = json.loads((tmp_path / "found.json").read_text())["rules"]
+    assert row["rule"] == "relu" and row["ok"] and row["error_64"] < 1e-10
+    assert nerf("check", "--rules", "rely") == 2
+    assert "did you mean relu?" in capsys.readouterr().err
+    assert nerf("check", tmp_path) == 2
+    assert "not a run" in capsys.readouterr().err
+
+
+def test_the_command_on_a_run(tmp_path, capsys):
+    run = tmp_path / "run"
+    config = ROOT / "configs" / "tiny.toml"
+    flags = ["--scene", MARBLES, "--data.downscale", "8", "--steps", "2", "--run", run]
+    both = ["--derivatives", "both", "--check-every", "1"]
+    assert nerf("train", config, *flags, *both) == 0
+    said = capsys.readouterr().out
+    assert "checked  2 gradients against JAX's; the worst: step" in said
+    gaps = [
+        json.loads(line).get("gap") for line in (run / "metrics.jsonl").read_text().splitlines()
+    ]
+    assert len(gaps) == 2 and max(gaps) < 1e-4
+    assert nerf("check", run, "--rays", "8") == 0
+    assert "the derivatives of this run are right" in " ".join(capsys.readouterr().out.split())
+    found = json.loads((run / "check.json").read_text())
+    assert found["ok"] and found["step"] == 2 and found["rays"] == 8 and not found["foreign"]
+    assert [group["name"] for group in found["groups"]] == [
+        "coarse head", "coarse trunk", "fine head", "fine trunk",
+    ]  # fmt: skip
+    stages = {stage["rule"]: stage for stage in found["stages"]}
+    assert stages["volume_render"]["trained"] and not stages["weights"]["trained"]
+
+
+def test_a_wrong_stage_is_found_in_a_run(photographs, monkeypatch):
+    config = replace(small_grid(), scene=MARBLES)
+    _, state = prepared(config, photographs)
+    monkeypatch.setattr(radiance, "sigmoid", with_wrong_pullback("sigmoid"))
+    found = check_run(config, state, photographs, rays=16)
+    assert not found.ok
+    assert {stage.rule for stage in found.stages if not stage.ok} == {"sigmoid"}
+    assert "fine head" in {group.name for group in found.groups if not group.ok}
+    assert found.foreign and "unlisted" in found.foreign[0]
