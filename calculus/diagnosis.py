@@ -53,7 +53,9 @@ def _layouts(values, wanted, inputs):
             if axes == inputs_first and outputs and inputs:
                 name = "transposed layout: inputs stand before outputs"
             else:
-                name = f"transposed: the axes are in the order of {tuple(np.argsort(axes))}"
+                name = (
+                    f"transposed: the axes are in the order of {tuple(map(int, np.argsort(axes)))}"
+                )
             found.append((name, turned))
     elif values.size == np.prod(wanted, dtype=int):
         squeezed = tuple(n for n in values.shape if n != 1)
