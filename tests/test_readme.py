@@ -11,10 +11,11 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+CODE = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 
 
 def test_the_gradient_of_the_first_screen_agrees_three_ways():
-    (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    code = CODE[0]
     assert len(code.strip().splitlines()) <= 11
     said = io.StringIO()
     with contextlib.redirect_stdout(said), jax.enable_x64(True):
@@ -24,6 +25,14 @@ def test_the_gradient_of_the_first_screen_agrees_three_ways():
     assert by_hand.shape == (3,) and np.abs(by_hand).min() > 1e-3
     np.testing.assert_allclose(by_hand, by_jax, rtol=1e-7)
     np.testing.assert_allclose(by_hand, by_differences, rtol=1e-6)
+
+
+def test_a_wrong_derivative_is_named_as_the_readme_says():
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), jax.enable_x64(True):
+        exec(CODE[1], {})
+    promised = re.search(r'# "(.*) \.\.\."', CODE[1])[1]
+    assert f"the derivative is WRONG: {promised}" in said.getvalue()
 
 
 @pytest.mark.parametrize(
