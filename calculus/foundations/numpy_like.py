@@ -4,6 +4,7 @@ A program written with these functions and with Python's operators runs on plain
 `forward_mode.Dual` and on `reverse_mode.Variable` alike. Each function is one primitive, or a few.
 """
 
+import string
 from types import SimpleNamespace
 
 import jax.numpy as jnp
@@ -45,8 +46,20 @@ linalg = SimpleNamespace(
 
 
 def einsum(formula: str, *operands):
-    """The sum of products that an index formula `ij,jk->ik` says."""
-    return apply(primitives.einsum, *operands, formula=formula)
+    """The sum of products that an index formula `ij,jk->ik` says; `...` are axes in front."""
+    return apply(primitives.einsum, *operands, formula=_spelled_out(formula, operands))
+
+
+def _spelled_out(formula, operands):
+    """The formula with letters for `...`: `...i->...` of a matrix is `Zi->Z`."""
+    given, out = formula.split("->")
+    letters, longest = [], ""
+    for indices, operand in zip(given.split(","), operands, strict=True):
+        front = value_of(operand).ndim - len(indices.replace("...", ""))
+        names = string.ascii_uppercase[len(string.ascii_uppercase) - front :]
+        letters.append(indices.replace("...", names))
+        longest = max(longest, names, key=len)
+    return f"{','.join(letters)}->{out.replace('...', longest)}"
 
 
 def dot(a, b):
@@ -116,6 +129,11 @@ def ones_like(a):
 def cumsum(a, axis=0):
     """Running sums along an axis."""
     return apply(primitives.cumsum, a, axis=axis)
+
+
+def searchsorted(a, v, side="left"):
+    """Where v stands in the sorted a: whole numbers, constant as long as no entry is passed."""
+    return jnp.searchsorted(value_of(a), value_of(v), side=side)
 
 
 def concatenate(arrays, axis=0):
