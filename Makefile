@@ -13,7 +13,7 @@ demo: $(READY)  ## train on the bundled scene, evaluate it, film it
 test: $(READY)  ## the whole suite; NERF_DATA=FOLDER adds the tests on real scenes
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
 
-docs: $(READY)  ## the site, in build/docs: every cell of every page is executed
+docs: $(VENV)/.ready-docs  ## the site, in build/docs: every cell of every page is executed
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/docs
 	@echo "open build/docs/index.html"
 
@@ -31,15 +31,20 @@ setup: $(READY)
 # an accelerator that the machine has is used if EXTRA=cuda or EXTRA=tpu says so, or found by itself
 EXTRA ?= $(if $(shell command -v nvidia-smi 2>/dev/null || true),cuda,)
 
+$(VENV)/.ready-docs: $(READY)
+	$(INSTALL) --editable ".[docs]"
+	touch $@
+
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary=:all: "setuptools>=77"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation \
-		--only-binary=:all: --constraint constraints.txt --editable ".[dev$(if $(EXTRA),$(comma)$(EXTRA))]"
+	$(INSTALL) --editable ".[dev$(if $(EXTRA),$(comma)$(EXTRA))]"
 	touch $@
 
 comma := ,
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation \
+	--only-binary=:all: --constraint constraints.txt
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build dist *.egg-info

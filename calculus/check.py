@@ -206,7 +206,8 @@ def _reason(by_hand, truth, inputs, blocks):
 def _is_pushed(f, derivative, x, seed):
     """Whether a pullback is the pushforward: of x's own shape, that is easily mistaken."""
     bar = _drawn(jax.eval_shape(f, *x), seed)
-    if len(x) > 1 or jnp.shape(bar) != jnp.shape(x[0]):
+    shapes = [[leaf.shape for leaf in jax.tree.leaves(tree)] for tree in (bar, x)]
+    if len(shapes[0]) > 1 or shapes[0] != shapes[1]:
         return False
     pushed = jax.jvp(f, x, (bar,))[1]
     return bool(jnp.allclose(jax.tree.leaves(derivative(*x, bar))[0], pushed, rtol=1e-6))

@@ -13,6 +13,8 @@ def explain(by_hand: np.ndarray, truth: np.ndarray, inputs: int) -> str | None:
 
     `inputs` is the number of axes of the truth that belong to the input: its last ones.
     """
+    if by_hand.shape == truth.shape and _same(by_hand, truth):
+        return None
     tries = [("", by_hand)] if by_hand.shape == truth.shape else []
     tries += _layouts(by_hand, truth.shape, inputs)
     for layout, values in tries:
@@ -51,7 +53,9 @@ def _layouts(values, wanted, inputs):
             if axes == inputs_first and outputs and inputs:
                 name = "transposed layout: inputs stand before outputs"
             else:
-                name = f"transposed: the axes are in the order of {tuple(np.argsort(axes))}"
+                name = (
+                    f"transposed: the axes are in the order of {tuple(map(int, np.argsort(axes)))}"
+                )
             found.append((name, turned))
     elif values.size == np.prod(wanted, dtype=int):
         squeezed = tuple(n for n in values.shape if n != 1)
@@ -87,7 +91,7 @@ def _name_factor(factor):
 
 
 def _factors_along_an_axis(values, truth, inputs):
-    """A factor of its own for each entry along one axis: an interval's length forgotten, say."""
+    """A factor of its own for entries along one axis: an interval's length forgotten, say."""
     for axis in range(truth.ndim):
         if truth.shape[axis] < 2:
             continue
@@ -98,10 +102,10 @@ def _factors_along_an_axis(values, truth, inputs):
         factors = np.sum(v * t, axis=1) / size
         if _same(v, factors[:, None] * t):
             side = "input" if axis >= truth.ndim - inputs else "output"
-            shown = ", ".join(f"{factor:.4g}" for factor in factors[:4])
-            return f"wrong factor for each entry of the {side} (axis {axis}): {shown}" + (
-                ", ..." if len(factors) > 4 else ""
-            )
+            off = np.flatnonzero(np.abs(factors - 1) > CLOSE)
+            shown = ", ".join(f"{factors[k]:.4g} at {k}" for k in off[:4])
+            more = ", ..." if len(off) > 4 else ""
+            return f"wrong factor for entries of the {side} (axis {axis}): {shown}{more}"
     return None
 
 

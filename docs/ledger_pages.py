@@ -44,23 +44,27 @@ def _index(modules: list[ModuleType]) -> str:
         lines += [f"## {title}\n", "Laws that run over each of them:\n"]
         lines += [f"* `{name}`: {said}" for name, said in _laws(laws).items()]
         lines += [
-            "\n| rule | value | entries | tests beyond the laws | on the path of training |",
+            "\n| rule | on the path of training | entries | value | held beyond the laws |",
             "| --- | --- | --- | --- | --- |",
         ]
         for rule in rules:
             named = [name for number in rule.ids for name in tests[number].split()]
             named = [name for name in dict.fromkeys(named) if not name.endswith("::test_law")]
-            held = ", ".join(f"`{name.rpartition('::')[2]}`" for name in named)
+            held = "; ".join(_in_words(name) for name in named)
             if mutants[rule.name]:
                 wrong = f"{mutants[rule.name]} wrong versions, each refused"
                 held = f"{held}; {wrong}" if held else wrong
             lines.append(
-                f"| [`{rule.name}`]({_slug(rule.page)}.md) | {_first_line(_function(rule))} | "
-                f"{' '.join(rule.ids)} | {held} | {paths.get(rule.name, '')} |"
+                f"| [`{rule.name}`]({_slug(rule.page)}.md) | {paths.get(rule.name, '')} | "
+                f"{' '.join(rule.ids)} | {_first_line(_function(rule))} | {held} |"
             )
         lines.append("")
     names = "\n".join(_slug(module) for module in modules)
     return "\n".join(lines) + f"\n```{{toctree}}\n:hidden:\n\n{names}\n```\n"
+
+
+def _in_words(test: str) -> str:
+    return test.rpartition("::")[2].removeprefix("test_").replace("_", " ")
 
 
 def _laws(names: str) -> dict[str, str]:
@@ -95,7 +99,7 @@ def _page(module: ModuleType) -> str:
     code = "\n".join(source.splitlines()[head.end_lineno :]).strip()
     title, _, derivation = inspect.cleandoc(module.__doc__ or "").partition("\n")
     return (
-        f"# `{module.__name__}`\n\n{title}\n\n"
+        f"# {module.__name__.removeprefix('calculus.')}\n\n{title}\n\n"
         f"## Derivation\n\n```text\n{derivation.strip()}\n```\n\n"
         f"## Code\n\n```python\n{code}\n```\n"
     )

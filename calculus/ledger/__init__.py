@@ -11,6 +11,7 @@ from calculus.ledger import (
     jacobians,
     matrices,
     radiance,
+    rendering,
     univariate,
 )
 from calculus.ledger.rule import Rule
@@ -24,6 +25,7 @@ FOUNDATIONS: tuple[Rule, ...] = (
     *matrices.RULES,
     *identities.RULES,
     *elementwise.RULES,
+    *rendering.RULES,
 )
 """From the difference quotient to the vector chain rule: what one learns with."""
 RADIANCE: tuple[Rule, ...] = radiance.RULES

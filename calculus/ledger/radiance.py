@@ -188,6 +188,7 @@ RULES: tuple[Rule, ...] = (
         "points",
         _points,
         limits={"near and far": ([1e-30, 0.0, 30.0], [0.0, 0.6, 0.8], [*_SIZES, 1.0])},
+        ids=("7.03",),
     ),
     Rule(
         encoding,
@@ -195,6 +196,7 @@ RULES: tuple[Rule, ...] = (
         lambda key: (uniform(key, 3, low=-1.0),),
         static={"frequencies": 4},
         limits={"origin": ([0.0, 1e-30, 0.3],)},
+        ids=("7.04", "7.05", "7.06"),
     ),
     Rule(
         grid,
@@ -214,6 +216,7 @@ RULES: tuple[Rule, ...] = (
         _affine,
         limits={"all sizes": (_SIZES, [[0.5, 2.0, 1.0]] * 4, [0.0, 1e4, 1e-30])},
         shared=(1, 2),
+        ids=("7.37",),
     ),
     Rule(
         dense,
@@ -232,6 +235,7 @@ RULES: tuple[Rule, ...] = (
         },
         shared=(0,),
         static={"skip": 3},
+        ids=("7.37",),
     ),
     Rule(
         activation,
@@ -239,15 +243,17 @@ RULES: tuple[Rule, ...] = (
         _any_number,
         limits=_EDGES,
         beyond_jax={"0": _HALVES, "-0": _HALVES},
+        ids=("7.36",),
     ),
-    Rule(activation, "bounded_exp", _around_bound, limits=_EDGES),
-    Rule(activation, "sigmoid", _any_number, limits=_EDGES),
-    Rule(activation, "relu", _away_from_zero, limits=_EDGES),
+    Rule(activation, "bounded_exp", _around_bound, limits=_EDGES, ids=("7.36",)),
+    Rule(activation, "sigmoid", _any_number, limits=_EDGES, ids=("7.36",)),
+    Rule(activation, "relu", _away_from_zero, limits=_EDGES, ids=("7.36",)),
     Rule(
         compositing,
         "optical_depth",
         _depths,
         limits={"nothing": ([0.0] * 6, [0.0] * 6), "wall": ([1e4] * 6, [30.0, 1e-30] * 3)},
+        ids=("7.22",),
     ),
     Rule(
         compositing,
@@ -255,14 +261,22 @@ RULES: tuple[Rule, ...] = (
         lambda key: (uniform(key, 6, high=2.0),),
         limits=_TAU,
         beyond_jax={"thick": _EXPM1},
+        ids=("7.21", "7.22"),
     ),
-    Rule(pixel, "accumulate", _pixel, limits={"empty ray": ([0.0] * 6, 1.0, *_SCENE)}),
+    Rule(
+        pixel,
+        "accumulate",
+        _pixel,
+        limits={"empty ray": ([0.0] * 6, 1.0, *_SCENE)},
+        ids=("7.23", "7.26"),
+    ),
     Rule(
         rendering,
         "volume_render",
         _ray,
         limits={name: _with_scene(*tau) for name, tau in _TAU.items()},
         beyond_jax={"thick": _EXPM1},
+        ids=("7.23", "7.26", "7.27", "7.28", "7.29", "7.32"),
     ),
     Rule(
         photometric,
@@ -270,6 +284,7 @@ RULES: tuple[Rule, ...] = (
         _pictures,
         limits={"all sizes": (_WIDE, _NOTHING, _SHARES)},
         reduces=True,
+        ids=("7.34",),
     ),
     Rule(
         photometric,
@@ -285,6 +300,7 @@ RULES: tuple[Rule, ...] = (
         _coarse_and_fine,
         limits={"all sizes": (_WIDE, _WIDE[::-1], _NOTHING, _SHARES)},
         reduces=True,
+        ids=("7.33", "7.34"),
     ),
     Rule(
         photometric,

@@ -39,8 +39,8 @@ def squared_error(
 ) -> Float[Array, ""]:
     """The sum over rays of `share` times the squared distance of two colours (1).
 
-    The lectures sum over rays: share = 1. Training takes a mean: share = 1/R, so that the step
-    does not grow with the batch. A ray that is not to count has share = 0.
+    Mildenhall et al. 2020 sum over rays: share = 1. Training takes a mean: share = 1/R, so that
+    the step does not grow with the batch. A ray that is not to count has share = 0.
     """
     return squared_error_fwd(colours, photograph, share)[0]
 

@@ -61,7 +61,8 @@ def is_another_program(rule: Rule, seed: int) -> None:
 
         return str(jax.make_jaxpr(value_and_pullback)(*arguments))
 
-    assert program(rule.by_hand) != program(rule.by_jax)
+    # a linear step that keeps nothing may well be pulled back as JAX does: there is one way
+    assert residuals is None or program(rule.by_hand) != program(rule.by_jax)
     assert "custom_vjp_call" in str(jax.make_jaxpr(rule.by_hand)(*arguments))
     assert "custom_vjp_call" not in str(jax.make_jaxpr(rule.by_jax)(*arguments))
 

@@ -47,7 +47,7 @@ WRONG = {
     "wrong shape: (9,) is (3, 3) flattened column by column": lambda x: jacobian(x).T.reshape(-1),
     "wrong shape: (3,), where output and input make (3, 3)": lambda x: jacobian(x)[0],
     "wrong shape: (1, 3, 3) has the numbers of (3, 3)": lambda x: jacobian(x)[None],
-    "wrong factor for each entry of the input (axis 1): 1, 2, 3": (
+    "wrong factor for entries of the input (axis 1): 2 at 1, 3 at 2": (
         lambda x: jacobian(x) * jnp.arange(1.0, 4.0)
     ),
     "2 of 9 entries are zero and should not be": (
@@ -97,6 +97,18 @@ def test_a_jvp_and_a_vjp():
     assert pushed.reason == "transposed: this is J y_bar, where J^T y_bar is wanted"
     twice = calculus.check(f, lambda x, x_dot: 2 * jacobian(x) @ x_dot, X, kind="jvp")
     assert twice.reason == "wrong factor: 2 times what it should be"
+
+
+def test_a_vjp_of_several_outputs():
+    def both(x):
+        return jnp.sin(x), x**2
+
+    def right(x, y_bar):
+        return jnp.cos(x) * y_bar[0] + 2 * x * y_bar[1]
+
+    assert calculus.check(both, right, X, kind="vjp").ok
+    report = calculus.check(both, lambda x, y_bar: -right(x, y_bar), X, kind="vjp")
+    assert not report.ok and report.reason == "wrong sign"
 
 
 def test_several_arguments_and_outputs():
