@@ -75,10 +75,10 @@ class Report:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table("against", "block", "worst entry", "by hand", "other", "relative", "")
+        table = Table("against", "block", "worst at", "by hand", "other", "relative", "")
         for c in self.comparisons:
             index = str(list(c.index)) if c.index else ""
-            values = f"{c.by_hand:.9g}", f"{c.other:.9g}", f"{c.relative:.1e}"
+            values = f"{c.by_hand:.7g}", f"{c.other:.7g}", f"{c.relative:.1e}"
             mark = Text("ok", "green") if c.ok else Text("WRONG", "bold red")
             table.add_row(c.against, c.block, index, *values, mark)
         lines = [Text(f"{way}: not tried, {why}") for way, why in self.not_applied.items()]
@@ -99,7 +99,8 @@ class Report:
         from rich.console import Console
 
         out = io.StringIO()
-        Console(file=out, width=100, color_system=None).print(self)
+        # a notebook would show the table by itself, and leave nothing in `out`
+        Console(file=out, width=100, color_system=None, force_jupyter=False).print(self)
         return out.getvalue().rstrip()
 
     def plot(self, axes=None):
