@@ -47,7 +47,7 @@ RULES: tuple[Rule, ...] = (
     Rule(operators, "divide", _vector_and_divisor, ids=("6.07",)),
     Rule(broadcasting, "scalar_expansion", _scalar, static={"n": 3}, ids=("6.08",)),
     Rule(broadcasting, "vector_plus_scalar", _vector_and_scalar, ids=("6.09",)),
-    Rule(broadcasting, "scalar_times_vector", _scalar_and_vector, ids=("6.10",)),
+    Rule(broadcasting, "scalar_times_vector", _scalar_and_vector, ids=("5.44", "6.10")),
     Rule(chains, "bottleneck", _vector, ids=("6.11",)),
     Rule(chains, "sin_of_square", _vector, ids=("6.13",)),
     Rule(chains, "power_of_first", _vector, static={"m": 3}, ids=("6.14",)),

@@ -29,7 +29,12 @@ RULES: tuple[Rule, ...] = (
         lambda key: (uniform(key, 2, low=0.3, high=1.2),),
         ids=("2.07",),
     ),
-    Rule(quadratics, "squared_norm", lambda key: (normal(key, 3),), ids=("2.08",)),
-    Rule(quadratics, "quadratic", _vector_and_matrix, ids=("2.18",)),
+    Rule(
+        quadratics,
+        "squared_norm",
+        lambda key: (normal(key, 3),),
+        ids=("2.08", "5.46", "5.47"),
+    ),
+    Rule(quadratics, "quadratic", _vector_and_matrix, ids=("2.18", "5.09", "5.19")),
     Rule(quadratics, "quadratic_plus_linear", _vector_matrix_vector, ids=("2.19",)),
 )

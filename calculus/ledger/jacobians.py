@@ -19,13 +19,7 @@ def _ellipse(key):
     return uniform(a, low=0.2, high=1.2), normal(b, 2), normal(c, 2)
 
 
-def _matrix_and_vector(key):
-    a, b = jax.random.split(key)
-    return normal(a, 3, 4), normal(b, 4)
-
-
 RULES: tuple[Rule, ...] = (
-    Rule(linear, "linear_map", _matrix_and_vector, ids=("3.06",)),
     Rule(linear, "flip_and_stretch", lambda key: (normal(key, 2),), ids=("3.15",)),
     Rule(curves, "along_ellipse", _ellipse, ids=("3.07",)),
     Rule(curves, "parabola_along_circle", _parameter, ids=("3.08",)),

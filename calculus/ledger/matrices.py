@@ -54,7 +54,7 @@ RULES: tuple[Rule, ...] = (
         linear_map,
         "apply_matrix",
         _matrix_and_vector,
-        ids=("4.07", "4.08", "4.09", "4.10", "4.11"),
+        ids=("3.06", "4.07", "4.08", "4.09", "4.10", "4.11"),
     ),
     Rule(products, "two_sided_product", _three_matrices, ids=("4.01", "4.02", "4.06")),
     Rule(

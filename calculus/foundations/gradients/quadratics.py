@@ -9,7 +9,7 @@ Symbols      vectors of n numbers, and a matrix
 
 Value
     x^T x         = sum_i x_i^2                      R^n -> R                           (1)
-    w^T M w       = sum_ij w_i M_ij w_j              R^n -> R for each M                (2)
+    w^T M w       = sum_ij w_i M_ij w_j = tr(M w w^T)      R^n -> R for each M          (2)
     x^T M x + a^T x                                  R^n -> R for each M, a             (3)
 
 Jacobian     rows 1 x n, or in the shape of M
@@ -27,6 +27,7 @@ Jacobian     rows 1 x n, or in the shape of M
             d(w^T M w)/dw = w^T (M + M^T)                                               (5)
         It is linear in M: w^T (M + eps V) w = w^T M w + eps sum_ij V_ij w_i w_j, hence
             d(w^T M w)/dM_ij = w_i w_j                                                  (6)
+        Only (M + M^T) / 2 is seen in (2) and (5); for a symmetric M (5) is 2 w^T M.
     (3) is (2) with x for w, plus a^T x, whose expansion is a^T x + eps a^T u: by the sum rule
             d/dx = x^T (M + M^T) + a^T,   d/dM_ij = x_i x_j,   d/da = x^T               (7)
         What the first order leaves of (3) along u is eps^2 u^T M u exactly, no more.   (8)

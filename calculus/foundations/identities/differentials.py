@@ -13,6 +13,7 @@ is linear, so d(P^T) = (dP)^T.
     d(v^T v)  = 2 v^T dv                                                                   (2)
     d(U^T V)  = (dU)^T V + U^T dV        matrices: (dU)^T V is not V^T dU, but its transpose  (3)
     d(A^T A)  = (dA)^T A + A^T dA        a symmetric matrix: X + X^T with X = A^T dA       (4)
+                                     computed by `gram_tangent` of `matrices.gram`
     d tr(A^T A) = 2 tr(A^T dA)           under the trace the two are the same number       (5)
     d(x^T A)  = (dx)^T A + x^T dA        rows, both                                        (6)
     d(A^T x)  = (dA)^T x + A^T dx        columns, both: the transpose of (6)               (7)
@@ -40,12 +41,6 @@ def transposed_product_dot(
 ) -> Float[Array, "m k"]:
     """The tangent of U^T V (3)."""
     return U_dot.T @ V + U.T @ V_dot
-
-
-def gram_dot(A: Float[Array, "n m"], A_dot: Float[Array, "n m"]) -> Float[Array, "m m"]:
-    """The tangent of A^T A (4): one product and its transpose."""
-    half = A.T @ A_dot
-    return half + half.T
 
 
 def trace_of_gram_dot(A: Float[Array, "n m"], A_dot: Float[Array, "n m"]) -> Float[Array, ""]:

@@ -9,7 +9,7 @@ Symbols      y is what was observed, Phi theta is what the model predicts; they 
 
 Value
     e(theta) = y - Phi theta                                               (1)
-    L(e) = e^T e = |e|^2                                                   (2)
+    L(e) = e^T e = |e|^2,   `squared_norm` of `gradients.quadratics`       (2)
     L(e(theta)) = |y - Phi theta|^2                                        (3)
     e^T W e = (y - Phi theta)^T W (y - Phi theta)                          (4)
 
@@ -75,28 +75,6 @@ def residual_jacobian(theta, Phi, y):
     """de/dtheta = -Phi, de/dPhi with three axes and de/dy = I, as (5) reads."""
     I = jnp.eye(y.shape[0], dtype=y.dtype)
     return -Phi, -jnp.einsum("ik,l->ikl", I, theta), I
-
-
-@jax.custom_vjp
-def square_loss(e: Float[Array, " N"]) -> Float[Array, ""]:
-    """e^T e (2)."""
-    return square_loss_fwd(e)[0]
-
-
-def square_loss_fwd(e):
-    return e @ e, e  # (2)
-
-
-def square_loss_bwd(e, L_bar):
-    return (2 * L_bar * e,)  # (11)
-
-
-square_loss.defvjp(square_loss_fwd, square_loss_bwd)
-
-
-def square_loss_jacobian(e: Float[Array, " N"]) -> Float[Array, " N"]:
-    """2 e^T, as (6) reads."""
-    return 2 * e
 
 
 @jax.custom_vjp

@@ -2,7 +2,7 @@
 
 assembly       the tools: the Jacobian by columns, by rows, by entries
 curves         a curve inside a function: the chain rule as a product of matrices
-linear         linear maps, and the one between two bases
+linear         a linear map from its partials, and from two bases
 coordinates    polar coordinates: the first map that is not linear
 volume         areas, volumes, orientation; integrals in new coordinates
 """
@@ -35,8 +35,6 @@ from calculus.foundations.jacobians.linear import (
     flip_and_stretch,
     flip_and_stretch_jacobian,
     jacobian_from_bases,
-    linear_map,
-    linear_map_jacobian,
 )
 from calculus.foundations.jacobians.volume import (
     image_of_triangle,
@@ -65,8 +63,6 @@ __all__ = [
     "jacobian_by_entries",
     "jacobian_by_rows",
     "jacobian_from_bases",
-    "linear_map",
-    "linear_map_jacobian",
     "orientation",
     "parabola_along_circle",
     "parabola_along_circle_jacobian",

@@ -25,9 +25,9 @@ Jacobian     for differentiable L, in every direction U
         dL/da = 2 r W b,   dL/db = 2 r W^T a,   dL/dc = -2 r                              (8)
 
     Where L is smallest it does not decrease in any direction: (3) must hold for U and for
-    -U, so dL/dW = 0. Maxima and saddles have dL/dW = 0 as well. The minimisers of (2) are
-    the hyperplane a^T W b = c; the one of least change goes along (7), which is the
-    normal of the hyperplane:
+    -U, so dL/dW = 0. Maxima and saddles have dL/dW = 0 as well. For a and b other than 0
+    the minimisers of (2) are the hyperplane a^T W b = c; the one of least change goes
+    along (7), which is the normal of the hyperplane:
         W - r / (|a|^2 |b|^2) a b^T                                                       (9)
 
 Cotangent    L_bar is one number: it multiplies (5), (7) and (8)                          (10)
@@ -107,5 +107,5 @@ def bilinear_square_loss_jacobian(
 def nearest_minimiser(
     a: Float[Array, " n"], W: Float[Array, "n m"], b: Float[Array, " m"], c: Float[Array, ""]
 ) -> Float[Array, "n m"]:
-    """The matrix with a^T W b = c that is closest to W (9)."""
+    """The matrix with a^T W b = c that is closest to W (9), a and b not 0."""
     return W - (a @ W @ b - c) / ((a @ a) * (b @ b)) * jnp.outer(a, b)

@@ -16,7 +16,7 @@ Jacobian     (A + eps U) x = A x + eps U x with nothing left over; entry i of U 
     df_i/dA is an M x N slab, zero but for row i, which is x^T                            (4)
     df_i/dA_kq = [i = k] x_q                           the M slabs, M x (M x N)           (5)
     flattened: I (x) x^T in row order, x^T (x) I in column order, both M x M N            (6)
-    and with A kept, df_i/dx_q = A_iq                                                     (7)
+    and with A kept, df_i/dx_q = sum_j A_ij [j = q] = A_iq                                (7)
 
 Cotangent    contract (5) and (7) with f_bar: [i = k] leaves one term of the sum
     A_bar_kq = f_bar_k x_q, that is A_bar = f_bar x^T                                     (8)
@@ -33,7 +33,7 @@ from calculus.foundations.matrices.flattening import Order
 
 @jax.custom_vjp
 def apply_matrix(A: Float[Array, "M N"], x: Float[Array, " N"]) -> Float[Array, " M"]:
-    """A x (1)."""
+    """A x (1): derivative M x N in x, M x (M x N) in A."""
     return apply_matrix_fwd(A, x)[0]
 
 

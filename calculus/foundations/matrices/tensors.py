@@ -43,6 +43,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from calculus.foundations.conventions import flatten_derivative, unflatten_derivative
 from calculus.foundations.matrices.flattening import Order
 
 
@@ -70,13 +71,10 @@ def collate(partials: Sequence[Float[Array, "..."]]) -> Float[Array, "... k"]:
 
 def unfold(J: Float[Array, "..."], output_ndim: int, order: Order = "row") -> Float[Array, "p q"]:
     """A tensor as a matrix: the output's axes flattened into rows, the input's into columns."""
-    rows = 1
-    for size in J.shape[:output_ndim]:
-        rows *= size
     if order == "column":  # the first axis runs fastest: reverse the axes of either group
         axes = [*reversed(range(output_ndim)), *reversed(range(output_ndim, J.ndim))]
         J = J.transpose(axes)
-    return J.reshape(rows, -1)
+    return flatten_derivative(J, output_ndim)
 
 
 def fold(
@@ -84,8 +82,8 @@ def fold(
 ) -> Float[Array, "..."]:
     """`unfold` undone: the tensor of shape output + inputs that the matrix J lists."""
     if order == "row":
-        return J.reshape(output + inputs)
-    tensor = J.reshape(output[::-1] + inputs[::-1])
+        return unflatten_derivative(J, output, inputs)
+    tensor = unflatten_derivative(J, output[::-1], inputs[::-1])
     ends = range(len(output)), range(len(output), len(output) + len(inputs))
     return tensor.transpose([axis for end in ends for axis in reversed(end)])
 

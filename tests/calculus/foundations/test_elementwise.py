@@ -7,15 +7,19 @@ import pytest
 
 from calculus.foundations import elementwise
 from calculus.foundations.elementwise import (
+    add,
     bottleneck,
+    divide,
     elementwise_jacobian,
     is_elementwise,
     log_of_square_plus_one,
+    multiply,
     product_of_slopes,
     scalar_expansion,
     scalar_times_vector,
     sin_of_square,
     sin_times_exp,
+    subtract,
     vector_chain_rule,
     vector_plus_scalar,
     y_sin_of_sum,
@@ -28,7 +32,9 @@ from calculus.foundations.elementwise.chains import (
     y_sin_of_sum_jacobian,
 )
 from calculus.foundations.elementwise.operators import (
+    add_jacobian,
     divide_jacobian,
+    multiply_jacobian,
     sin_times_exp_jacobian,
     subtract_jacobian,
 )
@@ -104,18 +110,22 @@ def test_a_function_that_mixes_entries_has_no_diagonal_jacobian(mixing):
 def test_add_and_subtract_have_no_remainder_and_multiply_has_an_exact_one(seed):
     w, x, u, v = (_normal(seed + 10 * k, 3) for k in range(4))
     eps = 0.3
-    moved = (w + eps * u) - (x + eps * v)
-    left, right = subtract_jacobian(w, x)
-    np.testing.assert_allclose(moved - (w - x), eps * (left @ u + right @ v), atol=1e-14)
-    product = (w + eps * u) * (x + eps * v)
-    np.testing.assert_allclose(product - w * x - eps * (x * u + w * v), eps**2 * u * v, atol=1e-14)
+    for f, jacobian, remainder in (
+        (add, add_jacobian, jnp.zeros(3)),
+        (subtract, subtract_jacobian, jnp.zeros(3)),
+        (multiply, multiply_jacobian, eps**2 * u * v),
+    ):
+        by_first, by_second = jacobian(w, x)
+        linear = eps * (by_first @ u + by_second @ v)
+        left = f(w + eps * u, x + eps * v) - f(w, x) - linear
+        np.testing.assert_allclose(left, remainder, atol=1e-14)
 
 
 @SEEDS
 def test_the_remainder_of_a_quotient_is_of_second_order(seed):
     w, x, u = _normal(seed, 3), 2 + 0.1 * _normal(seed + 10, 3), _normal(seed + 20, 3)
     _, by_divisor = divide_jacobian(w, x)
-    assert_order(lambda e: w / (x + e * u) - w / x - e * by_divisor @ u, 2)
+    assert_order(lambda e: divide(w, x + e * u) - divide(w, x) - e * by_divisor @ u, 2)
 
 
 @SEEDS

@@ -14,10 +14,10 @@ from calculus.foundations.gradients import (
 from calculus.foundations.jacobians import (
     curves,
     jacobian_by_columns,
-    linear_map,
     polar,
     polar_jacobian,
 )
+from calculus.foundations.matrices.linear_map import apply_matrix
 from tests.calculus.wrong import assert_refuted
 
 pytestmark = pytest.mark.usefixtures("strict_float64")
@@ -45,7 +45,7 @@ def test_e_l0_02_a_matrix_takes_as_many_numbers_as_it_has_columns():
         with pytest.raises(ValueError, match="mismatch"):
             A @ np.ones(n)
     x = draw(4)
-    assert jax.jacrev(lambda x: linear_map(jnp.asarray(A), x))(x).shape == (3, 4)
+    assert jax.jacrev(lambda x: apply_matrix(jnp.asarray(A), x))(x).shape == (3, 4)
 
 
 def test_e_l0_03_the_summed_letter_is_not_the_one_that_moves():

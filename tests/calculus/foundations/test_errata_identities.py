@@ -5,6 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from calculus.foundations.elementwise.broadcasting import scalar_times_vector_jacobian
+from calculus.foundations.gradients import quadratic
 from calculus.foundations.identities import (
     density,
     determinants,
@@ -16,6 +18,7 @@ from calculus.foundations.identities import (
     tensors,
     traces,
 )
+from calculus.foundations.matrices.gram import gram_tangent
 from tests.calculus.foundations.drawn import drawn, well_conditioned
 from tests.calculus.orders import assert_order
 from tests.calculus.wrong import assert_refuted
@@ -268,7 +271,7 @@ def test_e_l4_29_a_quadratic_form_is_not_the_sum_of_squares():
     x, A = drawn(20, (3,), (3, 3))
     right = sum(float(A[i, j] * x[i] * x[j]) for i in range(3) for j in range(3))
     assert_refuted(x @ x, right)
-    np.testing.assert_allclose(forms.square_form(x, A), right, rtol=1e-12)
+    np.testing.assert_allclose(quadratic(x, A), right, rtol=1e-12)
 
 
 def test_e_l4_30_the_gram_differential_of_a_matrix_has_two_different_terms():
@@ -276,7 +279,7 @@ def test_e_l4_30_the_gram_differential_of_a_matrix_has_two_different_terms():
     V, V_dot, v, v_dot = drawn(21, (3, 3), (3, 3), (3,), (3,))
     _, right = jax.jvp(lambda V: V.T @ V, (V,), (V_dot,))
     assert_refuted(2 * V.T @ V_dot, right)
-    np.testing.assert_allclose(differentials.gram_dot(V, V_dot), right, rtol=1e-12)
+    np.testing.assert_allclose(gram_tangent(V, V_dot), right, rtol=1e-12)
     _, right = jax.jvp(lambda v: v @ v, (v,), (v_dot,))
     np.testing.assert_allclose(2 * v @ v_dot, right, rtol=1e-12)
 
@@ -286,7 +289,7 @@ def test_e_l4_31_a_differential_keeps_its_transpose():
     A, A_dot = drawn(22, (3, 3), (3, 3))
     _, right = jax.jvp(lambda A: A.T @ A, (A,), (A_dot,))
     assert_refuted(A.T @ A_dot + A_dot @ A, right)
-    np.testing.assert_allclose(differentials.gram_dot(A, A_dot), right, rtol=1e-12)
+    np.testing.assert_allclose(gram_tangent(A, A_dot), right, rtol=1e-12)
 
 
 def test_e_l4_32_a_row_and_a_column_can_not_be_added():
@@ -359,7 +362,7 @@ def test_e_l4_39_a_scaled_vector_has_a_matrix_for_a_derivative():
     right = _differences(lambda x: float(alpha) * x, x)
     assert_refuted(alpha * x, right)
     np.testing.assert_allclose(
-        forms.scaled_vector_jacobian(alpha, x)[1], right, rtol=1e-6, atol=1e-8
+        scalar_times_vector_jacobian(alpha, x)[1], right, rtol=1e-6, atol=1e-8
     )
     right = _differences(lambda x: x / np.linalg.norm(x), x)
     assert_refuted(np.eye(3) / np.linalg.norm(x), right)  # alpha I alone

@@ -28,7 +28,8 @@ def test_e_l1_14_one_letter_for_two_colours_makes_the_loss_vanish():
     """Printed: C(r) for the rendered and for the observed colour. Right: two letters."""
     rendered, observed = jax.random.uniform(jax.random.key(0), (2, 4, 3))
     wrong = squared_error(rendered, rendered, jnp.ones(4))
-    right = sum((rendered[r, a] - observed[r, a]) ** 2 for r in range(4) for a in range(3))
+    C, Y = np.asarray(rendered), np.asarray(observed)
+    right = sum((C[r, a] - Y[r, a]) ** 2 for r in range(4) for a in range(3))
     assert_refuted(wrong, right)
 
 

@@ -27,6 +27,8 @@ def test_two_by_two_the_determinant_is_a_parabola_of_trace_and_determinant():
     direct = (1 + EPS * M[0, 0]) * (1 + EPS * M[1, 1]) - EPS**2 * M[1, 0] * M[0, 1]
     assert sp.expand(direct - _pushed(M).det()) == 0
     assert sp.expand(direct - (1 + EPS * M.trace() + EPS**2 * M.det())) == 0
+    numbers = jnp.asarray([[0.3, -1.2], [2.0, 0.7]])
+    np.testing.assert_allclose(expansion.det_polynomial(numbers), [1, 1.0, 2.61], rtol=1e-13)
 
 
 def test_laplace_down_the_first_column_has_alternating_signs_and_minors():

@@ -5,6 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from calculus.foundations.elementwise.broadcasting import scalar_times_vector_jacobian
+from calculus.foundations.gradients import quadratic, quadratic_jacobian
 from calculus.foundations.identities import forms
 from tests.calculus.foundations.drawn import drawn
 from tests.calculus.orders import assert_order
@@ -38,23 +40,23 @@ def test_a_quadratic_form_is_a_trace_against_the_outer_product():
     x, B = drawn(3, (3,), (3, 3))
     double_sum = sum(float(B[i, j] * x[i] * x[j]) for i in range(3) for j in range(3))
     for same in (jnp.trace(B @ jnp.outer(x, x)), jnp.trace(x[None] @ B @ x[:, None]), double_sum):
-        np.testing.assert_allclose(forms.square_form(x, B), same, rtol=1e-12)
+        np.testing.assert_allclose(quadratic(x, B), same, rtol=1e-12)
 
 
 def test_a_quadratic_form_sees_the_symmetric_part_alone():
     x, B = drawn(4, (3,), (3, 3))
     S = (B + B.T) / 2
-    np.testing.assert_allclose(forms.square_form(x, B), forms.square_form(x, S), rtol=1e-12)
-    by_x, _ = forms.square_form_jacobian(x, B)
+    np.testing.assert_allclose(quadratic(x, B), quadratic(x, S), rtol=1e-12)
+    by_x, _ = quadratic_jacobian(x, B)
     np.testing.assert_allclose(by_x, 2 * x @ S, rtol=1e-12)
     # the sum of squares x^T x comes from every B whose symmetric part is I
-    np.testing.assert_allclose(forms.square_form(x, jnp.eye(3) + B - B.T), x @ x, rtol=1e-12)
+    np.testing.assert_allclose(quadratic(x, jnp.eye(3) + B - B.T), x @ x, rtol=1e-12)
 
 
 def test_what_the_gradient_of_a_quadratic_form_leaves_out_is_exactly_quadratic():
     x, B, u = drawn(5, (3,), (3, 3), (3,))
-    by_x, _ = forms.square_form_jacobian(x, B)
-    left = forms.square_form(x + 0.3 * u, B) - forms.square_form(x, B) - 0.3 * by_x @ u
+    by_x, _ = quadratic_jacobian(x, B)
+    left = quadratic(x + 0.3 * u, B) - quadratic(x, B) - 0.3 * by_x @ u
     np.testing.assert_allclose(left, 0.09 * u @ B @ u, rtol=1e-10)
 
 
@@ -66,7 +68,7 @@ def test_the_derivative_of_the_identity_map_is_the_identity_matrix():
 
 def test_scaling_has_one_derivative_by_the_vector_and_one_by_the_scale():
     alpha, x = drawn(7, (), (3,))
-    by_alpha, by_x = forms.scaled_vector_jacobian(alpha, x)
+    by_alpha, by_x = scalar_times_vector_jacobian(alpha, x)
     assert by_alpha.shape == (3,) and by_x.shape == (3, 3)
     np.testing.assert_allclose(by_x @ x, alpha * x, rtol=1e-13)
     np.testing.assert_array_equal(by_alpha, x)

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from calculus.foundations.gradients import squared_norm, squared_norm_jacobian
 from calculus.foundations.identities import least_squares as ls
 from tests.calculus.foundations.drawn import drawn, well_conditioned
 
@@ -24,13 +25,13 @@ def test_observations_are_the_prediction_and_a_residual():
 
 def test_the_loss_is_the_square_of_the_residual():
     theta, Phi, y = _problem(1)
-    composed = ls.square_loss(ls.residual(theta, Phi, y))
+    composed = squared_norm(ls.residual(theta, Phi, y))
     np.testing.assert_allclose(ls.least_squares(theta, Phi, y), composed, rtol=1e-13)
 
 
 def test_the_gradient_is_a_chain_of_a_row_and_a_matrix():
     theta, Phi, y = _problem(2)
-    by_e = ls.square_loss_jacobian(ls.residual(theta, Phi, y))[None, :]  # 1 x N
+    by_e = squared_norm_jacobian(ls.residual(theta, Phi, y))[None, :]  # 1 x N
     by_theta, _, _ = ls.residual_jacobian(theta, Phi, y)  # N x D
     assert by_e.shape == (1, 5) and by_theta.shape == (5, 2)
     gradient, _, _ = ls.least_squares_jacobian(theta, Phi, y)

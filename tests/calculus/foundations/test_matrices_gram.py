@@ -30,6 +30,7 @@ def test_gram_entry_is_the_inner_product_of_two_columns(seed):
     R, _ = _draw(seed)
     K = gram(R)
     assert K.shape == (4, 4)
+    R = np.asarray(R)
     for p, q in np.ndindex(4, 4):
         np.testing.assert_allclose(K[p, q], sum(R[m, p] * R[m, q] for m in range(3)), rtol=1e-12)
     np.testing.assert_array_equal(K, K.T)

@@ -151,11 +151,16 @@ def test_the_weight_is_the_rate_at_which_light_is_lost():
 
 def test_fog_of_one_density_in_closed_form():
     s, D, c, t = sympy.symbols("sigma D c t", positive=True)
-    C = sympy.integrate(sympy.exp(-s * t) * s * c, (t, 0, D))
-    assert sympy.simplify(C - c * (1 - sympy.exp(-s * D))) == 0
-    assert sympy.simplify(sympy.diff(C, s) - c * D * sympy.exp(-s * D)) == 0
-    assert sympy.simplify(sympy.diff(C, D) - c * s * sympy.exp(-s * D)) == 0
-    assert sympy.simplify(sympy.diff(C, c) - (1 - sympy.exp(-s * D))) == 0
+    shown = c * (1 - sympy.exp(-s * t))  # 0 at t = 0, and its slope is the integrand:
+    assert shown.subs(t, 0) == 0
+    assert sympy.expand(sympy.diff(shown, t) - sympy.exp(-s * t) * s * c) == 0
+    C = shown.subs(t, D)
+    assert sympy.expand(sympy.diff(C, s) - c * D * sympy.exp(-s * D)) == 0
+    assert sympy.expand(sympy.diff(C, D) - c * s * sympy.exp(-s * D)) == 0
+    assert sympy.expand(sympy.diff(C, c) - (1 - sympy.exp(-s * D))) == 0
+    numbers = {s: 1.3, D: 0.7, c: 0.4}
+    found = constant_medium(jnp.asarray(1.3), jnp.asarray(0.7), jnp.full(3, 0.4))
+    np.testing.assert_allclose(found, float(C.subs(numbers)), rtol=1e-14)
 
 
 def test_fog_of_one_density_is_the_sum_over_any_intervals():
