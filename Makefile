@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PYTEST_OPTIONS ?=
 
-.PHONY: demo test docs check format setup clean
+.PHONY: demo test docs check format setup setup-docs clean
 
 demo: $(READY)  ## train on the bundled scene, evaluate it, film it
 	$(BIN)/nerf demo $(DEMO_OPTIONS)
@@ -27,6 +27,8 @@ format: $(READY)
 	$(BIN)/ruff format .
 
 setup: $(READY)
+
+setup-docs: $(VENV)/.ready-docs
 
 # an accelerator that the machine has is used if EXTRA=cuda or EXTRA=tpu says so, or found by itself
 EXTRA ?= $(if $(shell command -v nvidia-smi 2>/dev/null || true),cuda,)
