@@ -66,12 +66,16 @@ def test_push_and_pull_are_jaxs_and_dual(name, shapes, low, static):
     def f(*xs):
         return primitive.value(*xs, **static)
 
-    with jax.numpy_rank_promotion("allow"):
-        y, y_dot = jax.jvp(f, xs, dots)
-        (y_bar,) = _draw(y.shape, seed=2)
-        x_bars = jax.vjp(f, *xs)[1](y_bar)
-    pushed = [primitive.push(k, dot, y, xs, **static) for k, dot in enumerate(dots)]
-    pulled = [primitive.pull(k, y_bar, y, xs, **static) for k in range(len(xs))]
+    @jax.jit  # one program instead of many
+    def both(xs, dots, y_bar):
+        with jax.numpy_rank_promotion("allow"):
+            (y, y_dot), x_bars = jax.jvp(f, xs, dots), jax.vjp(f, *xs)[1](y_bar)
+        pushed = [primitive.push(k, dot, y, xs, **static) for k, dot in enumerate(dots)]
+        pulled = [primitive.pull(k, y_bar, y, xs, **static) for k in range(len(xs))]
+        return y_dot, x_bars, pushed, pulled
+
+    (y_bar,) = _draw(jax.eval_shape(f, *xs).shape, seed=2)
+    y_dot, x_bars, pushed, pulled = both(xs, dots, y_bar)
     np.testing.assert_allclose(sum(pushed), y_dot, rtol=1e-11, atol=1e-12)
     for k, x_bar in enumerate(x_bars):
         assert pulled[k].shape == xs[k].shape
