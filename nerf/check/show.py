@@ -56,8 +56,8 @@ def run_tables(found: Found) -> tuple[Table, Table]:
             str(len(group.parameters)),
             f"{max(p.error_64 for p in group.parameters):.0e}",
             f"{max(p.error_32 for p in group.parameters):.0e}",
-            f"{group.slope:.9g}",
-            f"{group.slope_by_differences:.9g}",
+            f"{group.slope:.6g}",
+            f"{group.slope_by_differences:.6g}",
             _mark(group.ok),
         )
     stages = Table(

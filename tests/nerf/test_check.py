@@ -6,13 +6,15 @@ import types
 from dataclasses import replace
 
 import jax
+import jax.numpy as jnp
 import pytest
 
 from calculus import radiance
 from calculus.ledger import LEDGER
 from nerf import cli
 from nerf.check.ledger import rows, trained_on
-from nerf.check.run import check_run
+from nerf.check.run import Call, check_run
+from nerf.check.run import _errors as stage_errors
 from tests.nerf.conftest import MARBLES, ROOT, prepared, small_grid
 
 RULES = {rule.name: rule for rule in LEDGER}
@@ -91,6 +93,14 @@ def test_the_command_on_a_run(tmp_path, capsys):
     ]  # fmt: skip
     stages = {stage["rule"]: stage for stage in found["stages"]}
     assert stages["volume_render"]["trained"] and not stages["weights"]["trained"]
+
+
+def test_a_sample_on_a_face_of_the_cube_is_no_mistake():
+    """There the interpolant has no derivative: JAX takes the mean of both sides, the page 0."""
+    grid = jax.random.normal(jax.random.key(0), (9, 9, 9, 2))
+    x = jnp.ones((200, 3)).at[:, 1].set(jnp.linspace(-0.9, 0.95, 200))
+    calls = [Call("interpolate", (grid, x), (), radiance.interpolate(grid, x))]
+    assert max(stage_errors(calls)["interpolate"]) < 1e-5
 
 
 def test_a_wrong_stage_is_found_in_a_run(photographs, monkeypatch):
