@@ -21,6 +21,7 @@ rays = radiance.rays.fun
 relu = radiance.relu.fun
 sigmoid = radiance.sigmoid.fun
 softplus = radiance.softplus.fun
+spherical_harmonics = radiance.spherical_harmonics.fun
 squared_error = radiance.squared_error.fun
 volume_render = radiance.volume_render.fun
 weights = radiance.weights.fun

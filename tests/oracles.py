@@ -9,6 +9,7 @@ import math
 from decimal import Decimal
 
 import numpy as np
+from scipy.special import lpmv
 
 
 def exp(v):
@@ -36,6 +37,23 @@ def encode(p, frequencies):
     for coordinate in p:
         for k in range(frequencies):
             out += [math.sin(2**k * math.pi * coordinate), math.cos(2**k * math.pi * coordinate)]
+    return np.array(out)
+
+
+def spherical_harmonics(direction, degree):
+    """By the angles, with the associated Legendre functions; r^l off the unit sphere."""
+    x, y, z = direction
+    r = math.sqrt(x * x + y * y + z * z)
+    theta, phi = math.acos(z / r), math.atan2(y, x)
+    out = []
+    for l in range(degree):
+        for m in range(-l, l + 1):
+            n = abs(m)
+            square = (2 * l + 1) / (4 * math.pi) * math.factorial(l - n) / math.factorial(l + n)
+            along = math.sqrt(square) * (-1) ** n * lpmv(n, l, math.cos(theta))  # no phase
+            if m != 0:
+                along *= math.sqrt(2) * (math.cos(m * phi) if m > 0 else math.sin(n * phi))
+            out.append(r**l * along)
     return np.array(out)
 
 

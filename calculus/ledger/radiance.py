@@ -11,6 +11,7 @@ from calculus.radiance import (
     dense,
     encoding,
     grid,
+    harmonics,
     photometric,
     pixel,
     rendering,
@@ -197,6 +198,22 @@ RULES: tuple[Rule, ...] = (
         static={"frequencies": 4},
         limits={"origin": ([0.0, 1e-30, 0.3],)},
         ids=("7.04", "7.05", "7.06"),
+    ),
+    Rule(
+        harmonics,
+        "spherical_harmonics",
+        lambda key: (normal(key, 3),),  # off the sphere too, where (3) holds as well
+        static={"degree": 4},
+        limits={
+            "pole": ([0.0, 0.0, 1.0],),
+            "opposite pole": ([0.0, 0.0, -1.0],),
+            "x axis": ([1.0, 0.0, 0.0],),
+            "y axis, backwards": ([0.0, -1.0, 0.0],),
+            "beside the pole": ([1e-30, -1e-30, 1.0],),
+            "diagonal": ([0.5, 0.5, 0.5],),
+            "zero": ([0.0, 0.0, 0.0],),
+            "far off the sphere": ([1e4, -30.0, 3e3],),
+        },
     ),
     Rule(
         grid,

@@ -3,6 +3,7 @@
 camera       pixel, lens and pose -> ray, and points along it
 sampling     where to cut the ray (no derivative, says why)
 encoding     coordinates -> sines and cosines
+harmonics    direction -> waves on the sphere
 grid         coordinates -> interpolated features
 dense        features -> raw output of a network
 activation   raw output -> density, colour
@@ -19,6 +20,7 @@ from calculus.radiance.compositing import optical_depth, weights
 from calculus.radiance.dense import affine, mlp
 from calculus.radiance.encoding import encode
 from calculus.radiance.grid import interpolate
+from calculus.radiance.harmonics import spherical_harmonics
 from calculus.radiance.photometric import coarse_and_fine, huber, psnr, squared_error
 from calculus.radiance.pixel import accumulate
 from calculus.radiance.rendering import volume_render
@@ -39,6 +41,7 @@ __all__ = [
     "relu",
     "sigmoid",
     "softplus",
+    "spherical_harmonics",
     "squared_error",
     "volume_render",
     "weights",

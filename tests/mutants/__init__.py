@@ -11,6 +11,7 @@ from tests.mutants import (
     dense,
     encoding,
     grid,
+    harmonics,
     photometric,
     pixel,
     rendering,
@@ -23,6 +24,7 @@ __all__ = ["MUTANTS", "Mutant", "mutate", "score"]
 MUTANTS: tuple[Mutant, ...] = (
     *camera.MUTANTS,
     *encoding.MUTANTS,
+    *harmonics.MUTANTS,
     *grid.MUTANTS,
     *dense.MUTANTS,
     *activation.MUTANTS,
