@@ -12,6 +12,7 @@ import numpy as np
 from calculus.differences import central_differences, chosen_entries
 from calculus.ledger import FOUNDATIONS, Rule
 from data.batches import Batch
+from nerf.check.error import worst
 from nerf.config import Config
 from nerf.rays import Lenses
 from nerf.stages import passed
@@ -165,14 +166,14 @@ def _errors_64(rule):
     _, by_hand = _value_and_pullback(rule, rule.by_hand)(arguments, bar)
     _, by_jax = _value_and_pullback(rule, rule.by_jax)(arguments, bar)
     truth = jax.tree.map(np.asarray, (arguments, bar, by_jax))
-    return _worst(by_hand, by_jax), _against_differences(rule), truth
+    return worst(by_hand, by_jax), _against_differences(rule), truth
 
 
 def _errors_32(rule, arguments, bar, truth):
     arguments, bar = jax.tree.map(lambda v: jnp.asarray(v, jnp.float32), (arguments, bar))
     _, by_hand = _value_and_pullback(rule, rule.by_hand)(arguments, bar)
     _, by_jax = _value_and_pullback(rule, rule.by_jax)(arguments, bar)
-    return _worst(by_hand, truth), _worst(by_jax, truth)
+    return worst(by_hand, truth), worst(by_jax, truth)
 
 
 def _against_differences(rule) -> float:
@@ -191,7 +192,7 @@ def _against_differences(rule) -> float:
     found, _ = central_differences(contracted, leaves, entries, np.finfo(float).eps)
     pulled = jax.tree.leaves(pull(bar))
     by_hand = [np.asarray(p).reshape(-1)[e] for p, e in zip(pulled, entries, strict=True)]
-    return _worst(by_hand, found[0])
+    return worst(by_hand, found[0])
 
 
 def _one_bar(rule, arguments):
@@ -217,13 +218,3 @@ def _time_and_memory(rule) -> tuple[float, float, int, int]:
     taken = [analysis.temp_size_in_bytes for p in programs if (analysis := p.memory_analysis())]
     by_hand, by_jax = np.median(seconds, axis=0)
     return float(by_hand), float(by_jax), *(taken if len(taken) == 2 else (0, 0))
-
-
-def _worst(got, wanted) -> float:
-    worst = 0.0
-    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(wanted), strict=True):
-        a, b = np.asarray(a, float), np.asarray(b, float)
-        scale = np.max(np.abs(b), initial=0.0)
-        gap = np.max(np.abs(a - b), initial=0.0)
-        worst = max(worst, np.inf if np.isnan(gap) else gap / scale if scale else gap)
-    return float(worst)

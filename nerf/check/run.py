@@ -16,6 +16,7 @@ from calculus.differences import central_differences
 from calculus.ledger import RADIANCE
 from data.batches import Batch, batches
 from data.scene import Split
+from nerf.check.error import worst
 from nerf.config import Config
 from nerf.field import Model, Params
 from nerf.rays import Lenses
@@ -228,7 +229,7 @@ def _errors(calls: list[Call]) -> dict[str, list[float]]:
         given = jax.tree.map(_moved, call.given, _drawn(call.given, seed=1000 + number))
         bar = _drawn(call.value, seed=number)
         hand, other = (getattr(m, call.rule) for m in (calculus.radiance, calculus.by_jax))
-        error = float(_pullback_error(hand, other, call.static, given, bar))
+        error = worst(*_pulled(hand, other, call.static, given, bar))
         found.setdefault(call.rule, []).append(error)
     return found
 
@@ -244,16 +245,10 @@ def _drawn(like: Any, seed: int) -> Any:
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))
-def _pullback_error(by_hand, by_jax, static, given, bar):
-    hand, other = (
+def _pulled(by_hand, by_jax, static, given, bar):
+    return tuple(
         jax.vjp(lambda *given, f=f: f(*given, *static), *given)[1](bar) for f in (by_hand, by_jax)
     )
-    errors = []
-    for a, b in zip(jax.tree.leaves(hand), jax.tree.leaves(other), strict=True):
-        gap, scale = jnp.max(jnp.abs(a - b)), jnp.max(jnp.abs(b))
-        gap = jnp.where(jnp.isnan(gap), jnp.inf, gap)
-        errors.append(jnp.where(scale > 0, gap / scale, gap))
-    return jnp.max(jnp.stack(errors))
 
 
 def _frozen(step: Step, calls: list[Call]) -> Model:
