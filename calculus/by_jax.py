@@ -23,4 +23,6 @@ sigmoid = radiance.sigmoid.fun
 softplus = radiance.softplus.fun
 squared_error = radiance.squared_error.fun
 volume_render = radiance.volume_render.fun
+volume_render_packed = radiance.volume_render_packed.fun
 weights = radiance.weights.fun
+weights_packed = radiance.weights_packed.fun
