@@ -24,4 +24,6 @@ softplus = radiance.softplus.fun
 spherical_harmonics = radiance.spherical_harmonics.fun
 squared_error = radiance.squared_error.fun
 volume_render = radiance.volume_render.fun
+volume_render_packed = radiance.volume_render_packed.fun
 weights = radiance.weights.fun
+weights_packed = radiance.weights_packed.fun

@@ -10,6 +10,8 @@ activation   raw output -> density, colour
 compositing  density, interval lengths -> weights
 pixel        weights, colours, background -> colour, opacity, depth
 rendering    the last two as one rule
+stream       the samples of many rays in one row, and sums over each ray
+packed       compositing and rendering of such a row
 integral     what the sum of `rendering` approximates
 photometric  pixels, photograph -> loss
 """
@@ -21,6 +23,7 @@ from calculus.radiance.dense import affine, mlp
 from calculus.radiance.encoding import encode
 from calculus.radiance.grid import interpolate
 from calculus.radiance.harmonics import spherical_harmonics
+from calculus.radiance.packed import volume_render_packed, weights_packed
 from calculus.radiance.photometric import coarse_and_fine, huber, psnr, squared_error
 from calculus.radiance.pixel import accumulate
 from calculus.radiance.rendering import volume_render
@@ -44,5 +47,7 @@ __all__ = [
     "spherical_harmonics",
     "squared_error",
     "volume_render",
+    "volume_render_packed",
     "weights",
+    "weights_packed",
 ]

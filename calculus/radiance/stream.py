@@ -1,0 +1,82 @@
+"""The samples of many rays, one behind another in one array of fixed length, and sums over rays.
+
+Rays differ in how many samples they need; a program has one shape. So the samples of a batch stand
+in one row, ray by ray, and what is left of the row at its end is padding.
+
+Every sum here is made within a ray, by a tree of partial sums each of which knows its ray, and
+never as the difference of two sums over the whole row: in float32 such a difference has lost, of
+a thin ray behind thousands of opaque ones, every digit. Nothing is scattered either: additions in
+the order of their arrival would make a gradient on a GPU differ from run to run.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+
+class Stream(NamedTuple):
+    """Which of M samples belongs to which of R rays; arrays of samples have their M axis last."""
+
+    ray: Int[Array, " M"]
+    """The ray of each sample, never falling; R for the padding at the end."""
+    first: Int[Array, " R+1"]
+    """Ray r has the samples first[r] .. first[r+1] - 1, maybe none; from first[R] on is padding."""
+
+    @classmethod
+    def of(cls, lengths: Int[Array, " R"], size: int) -> "Stream":
+        """Rays of so many samples each, in a row of `size`; what does not fit is cut off."""
+        ends = jnp.minimum(jnp.cumsum(lengths), size).astype(jnp.int32)
+        first = jnp.concatenate([jnp.zeros(1, jnp.int32), ends])
+        ended = jnp.zeros(size, jnp.int32).at[ends].add(1, mode="drop")
+        return cls(jnp.cumsum(ended, dtype=jnp.int32), first)
+
+    @property
+    def rays(self) -> int:
+        """R, how many rays there are."""
+        return self.first.shape[0] - 1
+
+    def owned(self, v: Float[Array, "*channels M"]) -> Float[Array, "*channels M"]:
+        """The numbers of samples, 0 at padding whatever stands there."""
+        return jnp.where(self._along(self.ray < self.rays, v), v, 0)
+
+    def sums_through(self, v: Float[Array, "*channels M"]) -> Float[Array, "*channels M"]:
+        """For each sample, the sum from its ray's first sample through itself."""
+        return self._scan(v, reverse=False)
+
+    def sums_before(self, v: Float[Array, "*channels M"]) -> Float[Array, "*channels M"]:
+        """For each sample, the sum of those of its ray that lie before it."""
+        through = self.sums_through(v)
+        moved = jnp.concatenate([jnp.zeros_like(v[..., :1]), through[..., :-1]], axis=-1)
+        inner = jnp.concatenate([jnp.zeros(1, bool), self.ray[1:] == self.ray[:-1]])
+        return jnp.where(self._along(inner, v), moved, 0)
+
+    def sums_behind(self, v: Float[Array, "*channels M"]) -> Float[Array, "*channels M"]:
+        """For each sample, the sum of those of its ray that lie behind it, from the far end."""
+        through = self._scan(v, reverse=True)
+        moved = jnp.concatenate([through[..., 1:], jnp.zeros_like(v[..., :1])], axis=-1)
+        inner = jnp.concatenate([self.ray[1:] == self.ray[:-1], jnp.zeros(1, bool)])
+        return jnp.where(self._along(inner, v), moved, 0)
+
+    def totals(self, v: Float[Array, "*channels M"]) -> Float[Array, "*channels R"]:
+        """For each ray, the sum of its samples: read off where the ray ends; 0 without samples."""
+        last = jnp.maximum(self.first[1:] - 1, 0)
+        some = self.first[1:] > self.first[:-1]
+        return jnp.where(self._along(some, v), self.sums_through(v)[..., last], 0)
+
+    def spread(self, x: Float[Array, "*channels R"]) -> Float[Array, "*channels M"]:
+        """For each sample, the number of its ray; 0 at padding."""
+        return self.owned(x[..., jnp.minimum(self.ray, self.rays - 1)])
+
+    def _scan(self, v, reverse):
+        def joined(a, b):  # associative, since the samples of a ray stand together
+            (ray_a, sum_a), (ray_b, sum_b) = a, b
+            return ray_b, sum_b + jnp.where(ray_a == ray_b, sum_a, 0)
+
+        ray = jnp.broadcast_to(self._along(self.ray, v), v.shape)
+        return jax.lax.associative_scan(joined, (ray, v), reverse=reverse, axis=v.ndim - 1)[1]
+
+    def _along(self, row, v):
+        """A row of samples or rays, with axes for the channels of v."""
+        return row.reshape((1,) * (v.ndim - 1) + row.shape)
