@@ -11,6 +11,7 @@ affine = radiance.affine.fun
 bounded_exp = radiance.bounded_exp.fun
 coarse_and_fine = radiance.coarse_and_fine.fun
 encode = radiance.encode.fun
+hash_encode = radiance.hash_encode.fun
 huber = radiance.huber.fun
 interpolate = radiance.interpolate.fun
 mlp = radiance.mlp.fun

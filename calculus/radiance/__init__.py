@@ -21,7 +21,7 @@ from calculus.radiance.camera import points, rays
 from calculus.radiance.compositing import optical_depth, weights
 from calculus.radiance.dense import affine, mlp
 from calculus.radiance.encoding import encode
-from calculus.radiance.grid import interpolate
+from calculus.radiance.grid import hash_encode, interpolate
 from calculus.radiance.harmonics import spherical_harmonics
 from calculus.radiance.packed import volume_render_packed, weights_packed
 from calculus.radiance.photometric import coarse_and_fine, huber, psnr, squared_error
@@ -34,6 +34,7 @@ __all__ = [
     "bounded_exp",
     "coarse_and_fine",
     "encode",
+    "hash_encode",
     "huber",
     "interpolate",
     "mlp",

@@ -1,5 +1,8 @@
 r"""Multilinear interpolation: a feature vector at any point of a cube, from a grid of them.
 
+`interpolate` looks one grid up. `hash_encode` looks many up, from coarse to fine, and lets the
+vertices of a fine one share the rows of a table that is smaller than the grid.
+
 Symbols      one point, one grid with n vertices along each of three axes
     x_a      coordinate a of the point; the grid spans [-1, 1]^3         half sides of the cube
     g_v      feature vector at vertex v, F numbers                       1
@@ -9,11 +12,20 @@ Symbols      one point, one grid with n vertices along each of three axes
     c        corner of a cell, in {0, 1}^3
     l(c, f)  f for c = 1, 1 - f for c = 0: the share of one end          1
     u_c      the share of corner c                                       1
+    r(v)     row of a table that holds the feature vector of vertex v    0 .. rows-1
 
 Value
     s_a = (x_a + 1)/2 (n - 1), kept within [0, n-1],   i_a = floor s_a,   f_a = s_a - i_a   (1)
     u_c = l(c_1, f_1) l(c_2, f_2) l(c_3, f_3)          they sum to one                    (2)
     y = sum_c u_c g_{i+c}                                                                 (3)
+    A table stands for a grid by g_v = table[r(v)]. If it has n^3 rows, each vertex has its own,
+    r(v) = v_1 + n (v_2 + n v_3)                                                          (10)
+    and otherwise each line of vertices along the first axis starts somewhere in P = rows - n rows:
+    r(v) = v_1 + ((v_2 p_2) xor (v_3 p_3)) mod P,      p_2, p_3 large primes              (11)
+    Different lines may overlap. A row then learns the mean of what its vertices want, and those
+    want most that are seen most. The two ends of an edge along the first axis are neighbours in
+    memory, so the eight corners of a cell are four pairs.
+    hash_encode(x) = (y of table 1, .., y of table L), each by (1)-(3)                    (12)
 
 Jacobian     (3) is linear in the features, and in each coordinate by itself
     dy/dg_v = u_c for v = i + c, and 0 for all vertices but these eight                   (4)
@@ -22,22 +34,33 @@ Jacobian     (3) is linear in the features, and in each coordinate by itself
     dy/dx_a = (n - 1)/2 sum_c du_c/df_a g_{i+c}                                           (7)
     y is continuous everywhere, dy/dx jumps from cell to cell; on a face between two cells the
     upper one counts.
+    In a table, where vertices share rows, the chain rule adds up what they have in common:
+    dy/dtable_r = sum_c u_c [r(i+c) = r],      and no derivative passes the integer r     (13)
 
 Cotangent    contract (4) and (7)
     g_bar_{i+c} gains u_c y_bar, summed over all points that use the vertex               (8)
     x_bar_a = (n - 1)/2 sum_c du_c/df_a (g_{i+c} . y_bar)                                 (9)
+    table_bar_r gains u_c y_bar for r = r(i+c)      (8) by way of (13)                    (14)
+    x_bar = the sum of (9) over the tables                                                (15)
 
 The way back keeps the points and the grid, no indices and no shares: those are three floors and
-eight products, made again faster than they are read.
+eight products, made again faster than they are read. Both sums run in the order of the points and
+corners, the same at every run.
 """
 
+import functools
 import itertools
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 CORNERS = tuple(itertools.product((0, 1), repeat=3))
+PAIRS = tuple(itertools.product((0, 1), repeat=2))
+"""Ends along the second and third axis: the corners, less the first axis."""
+PRIMES = np.uint32(2_654_435_761), np.uint32(805_459_861)
+"""p_2 and p_3 of (11), as Mueller et al. 2022 have them."""
 
 
 @jax.custom_vjp
@@ -97,16 +120,126 @@ def interpolate_jacobian(
     return dy_dgrid.reshape(features, n, n, n, features), dy_df * _cells_per_unit(x[None, :], n)
 
 
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def hash_encode(
+    tables: tuple[Float[Array, "_ F"], ...], x: Float[Array, "*batch 3"], vertices: tuple[int, ...]
+) -> Float[Array, "*batch LF"]:
+    """The features of all tables at `x` (12), the first table's first.
+
+    `vertices` are the numbers n of the grids that the tables stand for. A table of n^3 rows is
+    dense (10), one with any other number, more than n, is hashed (11). Outside the cube the
+    features are those of the nearest point in it.
+    """
+    return hash_encode_fwd(tables, x, vertices)[0]
+
+
+def hash_encode_fwd(tables, x, vertices):
+    points = x.reshape(-1, 3)
+    found = []
+    for table, n in zip(tables, vertices, strict=True):
+        pairs, f = _pairs(points, n, table.shape[0])
+        y = jnp.zeros((points.shape[0], table.shape[1]), table.dtype)
+        for (b, c), row in pairs:
+            for a in (0, 1):
+                y = y + _share((a, b, c), f)[:, None] * _rows(table, row + a)  # (2)(3)
+        found.append(y)
+    return jnp.concatenate(found, axis=-1).reshape(*x.shape[:-1], -1), (tables, x)  # (12)
+
+
+def hash_encode_bwd(vertices, residuals, y_bar):
+    tables, x = residuals
+    points, y_bar = x.reshape(-1, 3), y_bar.reshape(-1, y_bar.shape[-1])
+    tables_bar, x_bar, done = [], jnp.zeros_like(points), 0
+    for table, n in zip(tables, vertices, strict=True):
+        pairs, f = _pairs(points, n, table.shape[0])
+        bar = y_bar[:, done : done + table.shape[1]]
+        done += table.shape[1]
+        starts, shares = [], []
+        f_bar = [jnp.zeros_like(points[:, 0])] * 3
+        ends = jnp.concatenate([_end(a, f[:, 0])[:, None] * bar for a in (0, 1)], axis=-1)
+        for (b, c), row in pairs:
+            starts.append(row)
+            shares.append((_end(b, f[:, 1]) * _end(c, f[:, 2]))[:, None] * ends)
+            for a in (0, 1):
+                worth = jnp.sum(_rows(table, row + a) * bar, axis=-1)
+                f_bar = [
+                    old + _slope((a, b, c), f, k) * worth for k, old in enumerate(f_bar)
+                ]  # (6)
+        tables_bar.append(_added(table, jnp.concatenate(starts), jnp.concatenate(shares)))  # (14)
+        x_bar = x_bar + jnp.stack(f_bar, axis=-1) * _cells_per_unit(points, n)  # (9)(15)
+    return tuple(tables_bar), x_bar.reshape(x.shape)
+
+
+hash_encode.defvjp(hash_encode_fwd, hash_encode_bwd)
+
+
+def hash_encode_jacobian(
+    tables: tuple[Float[Array, "_ F"], ...], x: Float[Array, "3"], vertices: tuple[int, ...]
+) -> tuple[tuple[Float[Array, "LF _ F"], ...], Float[Array, "LF 3"]]:
+    """dy/dtables and dy/dx of one point, as (13) and (7) read."""
+    by_tables, by_position, done = [], [], 0
+    total = sum(table.shape[1] for table in tables)
+    for table, n in zip(tables, vertices, strict=True):
+        rows, features = table.shape
+        pairs, f = _pairs(x[None, :], n, rows)
+        shares, dy_df = jnp.zeros(rows, table.dtype), jnp.zeros((features, 3), table.dtype)
+        for (b, c), row in pairs:
+            for a in (0, 1):
+                shares = shares.at[row[0] + a].add(_share((a, b, c), f)[0])  # (13)
+                slope = jnp.concatenate([_slope((a, b, c), f, k) for k in range(3)])
+                dy_df = dy_df + jnp.outer(table[row[0] + a], slope)  # (7)
+        own = jnp.eye(total)[:, done : done + features]
+        done += features
+        by_tables.append(jnp.einsum("r,yf->yrf", shares, own))
+        by_position.append(dy_df * _cells_per_unit(x[None, :], n))
+    return tuple(by_tables), jnp.concatenate(by_position)
+
+
+def _pairs(points, n, rows):
+    """For each pair of corners, the row of its first one (10)(11); and the place in the cell."""
+    (x, y, z), f = _locate(points, n)
+    return [((b, c), x + _line(y + b, z + c, n, rows)) for b, c in PAIRS], f
+
+
+def _line(y, z, n, rows):
+    """Where the line of vertices along the first axis begins."""
+    if rows == n**3:
+        return n * (y + n * z)  # (10)
+    p_2, p_3 = PRIMES
+    mixed = (y.astype(jnp.uint32) * p_2) ^ (z.astype(jnp.uint32) * p_3)
+    return (mixed % np.uint32(rows - n)).astype(jnp.int32)  # (11)
+
+
+def _rows(table, at):
+    return table.at[at].get(mode="promise_in_bounds")
+
+
+def _added(table, starts, pairs):
+    """Zeros like the table, and each pair of rows added to the two rows that begin at `starts`."""
+    features = table.shape[1]
+    numbers = jax.lax.ScatterDimensionNumbers(
+        update_window_dims=(1,), inserted_window_dims=(), scatter_dims_to_operand_dims=(0,)
+    )
+    flat = jax.lax.scatter_add(
+        jnp.zeros(table.size, table.dtype),
+        features * starts[:, None],
+        pairs,
+        numbers,
+        mode="promise_in_bounds",
+    )
+    return flat.reshape(table.shape)
+
+
 def _locate(points, n):
-    """The cell of each point and the place within it (1)."""
+    """The cell of each point, axis by axis, and the place within it (1)."""
     s = jnp.clip((points + 1) * ((n - 1) / 2), 0, n - 1)
     cell = jnp.clip(jnp.floor(s).astype(jnp.int32), 0, n - 2)
-    return cell, s - cell.astype(points.dtype)
+    return tuple(cell.T), s - cell.astype(points.dtype)
 
 
 def _vertex(cell, corner, n):
     """Row of the flattened grid that holds one corner of a cell."""
-    x, y, z = (cell[:, a] + corner[a] for a in range(3))
+    x, y, z = (axis + end for axis, end in zip(cell, corner, strict=True))
     return (x * n + y) * n + z
 
 
