@@ -15,6 +15,7 @@ import tyro
 
 from data.errors import InputError
 from nerf.config import Config, read
+from nerf.machine import prepare
 
 MISTAKE = 2
 """Exit code for everything that the user can mend."""
@@ -25,7 +26,7 @@ class TrainArguments(Config):
     """Fit a field to a scene's photographs. Writes a run folder, and names it."""
 
     config: tyro.conf.Positional[Path | None] = None
-    """A TOML file of settings, configs/lego.toml say; flags go over it."""
+    """A TOML file of settings, configs/fast.toml say; flags go over it."""
     resume: Path | None = None
     """Folder of a run to go on with, with its own settings."""
 
@@ -106,7 +107,7 @@ def main(arguments: list[str] | None = None) -> None:
         if isinstance(error, RuntimeError) and "RESOURCE_EXHAUSTED" not in str(error):
             raise
         print(
-            "nerf: out of memory; lower training.rays, training.slots or field.grid_vertices",
+            "nerf: out of memory; lower training.samples, training.rays or field.log2_rows",
             file=sys.stderr,
         )
         code = MISTAKE
@@ -123,6 +124,7 @@ def _run(arguments: list[str]) -> int:
     name, *rest = arguments
     if name not in COMMANDS:
         raise InputError(f"unknown command {name}; {_nearest(name, COMMANDS)}")
+    prepare()
     return COMMANDS[name](rest)
 
 

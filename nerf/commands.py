@@ -8,21 +8,20 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 from rich.console import Console
 
 import data
 from calculus.ledger import LEDGER
 from data.errors import InputError
 from data.load import load
-from data.scene import Scene, Split
+from data.scene import Scene
 from nerf import checkpoint, paths, pictures
 from nerf.check.ledger import Row
 from nerf.checkpoint import Checkpoints
 from nerf.config import Config, check, replace_text, write
 from nerf.console import bar, console, interruptible, metrics_log, say_device, training_bar
 from nerf.evaluate import BACKGROUND, evaluate
-from nerf.rays import Lenses
+from nerf.rays import Photographs
 from nerf.render import Renderer
 from nerf.train import Gap, Progress, Step, TrainState, start, train
 
@@ -59,14 +58,14 @@ def train_run(config: Config, resume: Path | None = None) -> tuple[Path, int]:
     if state.grid is None:
         derived = f"{config.training.rays} rays a step"
     else:
-        derived = f"{config.training.slots} rays of {config.training.rays} a step"
+        derived = f"{config.training.samples} samples a step"
     console.print(
         f"scene    {scene.name}: {len(split)} pictures of {split.width}x{split.height}\n"
         f"run      {run}: {derived}, derivatives by {config.derivatives}"
     )
-    step = Step(model, Lenses(jnp.asarray(split.intrinsics), jnp.asarray(split.poses)))
+    step = Step(model, Photographs.of(split))
     try:
-        return run, _train_and_log(step, state, split, seconds, run, checkpoints)
+        return run, _train_and_log(step, state, seconds, run, checkpoints)
     finally:
         checkpoints.close()
 
@@ -185,7 +184,6 @@ def check_run_folder(run: Path, rays: int, scene: Path | None = None) -> int:
 def _train_and_log(
     step: Step,
     state: TrainState,
-    split: Split,
     seconds: float,
     run: Path,
     checkpoints: Checkpoints,
@@ -208,7 +206,7 @@ def _train_and_log(
     gaps: list[tuple[Gap, int]] = []
     written = metrics_log(run, config, int(state.step), seconds)
     with interruptible() as stopped, training_bar(config) as show, written as log:
-        for now, told in train(step, state, split, seconds):
+        for now, told in train(step, state, seconds):
             state = now
             show(told)
             log(told)

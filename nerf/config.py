@@ -31,16 +31,26 @@ class DataConfig:
 class FieldConfig:
     """The radiance field: an encoding of the position, a trunk, and a head that sees the view."""
 
-    encoding: Literal["grid", "positional"] = "grid"
-    """What turns a position into features: interpolation in dense grids, or sines and cosines."""
-    grid_vertices: tuple[int, ...] = (16, 32, 64, 128)
-    """Vertices along an axis of each grid (encoding grid)."""
-    grid_features: int = 4
-    """Numbers at each vertex (encoding grid)."""
+    encoding: Literal["hash", "positional"] = "hash"
+    """What turns a position into features: look-up in many grids, or sines and cosines."""
+    levels: int = 8
+    """Grids, from coarse to fine (encoding hash)."""
+    level_features: int = 4
+    """Numbers at each vertex of a grid (encoding hash)."""
+    coarsest: int = 16
+    """Vertices along an axis of the first grid (encoding hash)."""
+    finest: int = 1024
+    """Vertices along an axis of the last grid (encoding hash)."""
+    log2_rows: int = 17
+    """A grid with more than 2^this vertices shares that many rows by hashing (encoding hash)."""
     position_frequencies: int = 10
     """L of the position's encoding (encoding positional)."""
-    direction_frequencies: int = 2
-    """L of the view direction's encoding."""
+    view: Literal["harmonics", "positional"] = "harmonics"
+    """What turns the view direction into features: spherical harmonics, or sines and cosines."""
+    harmonics: int = 4
+    """Bands of spherical harmonics, 1 to 4 (view harmonics)."""
+    direction_frequencies: int = 4
+    """L of the view direction's encoding (view positional)."""
     include_input: bool = True
     """Give the network the raw coordinates beside their sines and cosines."""
     trunk_layers: int = 1
@@ -67,12 +77,8 @@ class SamplingConfig:
 
     strategy: Literal["occupied", "hierarchical"] = "occupied"
     """Within occupied cells only, or everywhere by a coarse network, then finely by importance."""
-    samples: int = 32
-    """Samples a ray in training (strategy occupied)."""
-    render_samples: int = 48
-    """Samples a ray in rendering (strategy occupied)."""
-    probes: int = 128
-    """Places where a ray looks up whether its surroundings are occupied (strategy occupied)."""
+    steps: int = 512
+    """Steps along the diagonal of the cube; a ray is asked at those in occupied cells."""
     coarse: int = 64
     """Intervals a ray for the coarse network (strategy hierarchical)."""
     fine: int = 128
@@ -90,7 +96,7 @@ class OccupancyConfig:
     decay: float = 0.95
     """What a cell keeps of its value when it is asked again."""
     threshold: float = 0.01
-    """Optical depth across a cell from which on it counts as occupied; the mean, if lower."""
+    """Optical depth of one step from which on a cell counts as occupied; the mean, if lower."""
     warm_up: int = 256
     """Steps in which each update asks all cells, and not a half of them."""
 
@@ -99,18 +105,22 @@ class OccupancyConfig:
 class TrainingConfig:
     """One step, and how steps change."""
 
-    rays: int = 2560
-    """Pixels drawn in each step."""
-    slots: int = 1024
-    """Rays rendered in each step, out of those that meet anything (strategy occupied)."""
+    rays: int = 16384
+    """Pixels drawn in each step; of strategy occupied at most so many."""
+    samples: int = 65536
+    """Samples in each step: as many rays are taken as fill them (strategy occupied)."""
     loss: Literal["squared", "huber"] = "squared"
     """What a colour's error costs."""
     huber_threshold: float = 0.1
     """Error from which on Huber's loss grows linearly, colours in [0, 1]."""
     learning_rate: float = 1e-2
     """Of Adam, at the start."""
+    schedule: Literal["drops", "exponential"] = "drops"
+    """How it falls: by a factor of 0.33 at 1/2, 3/4 and 9/10 of the run, or all the time."""
     final_learning_rate: float = 1e-3
-    """Of Adam, at the end; between the two it falls exponentially."""
+    """Of Adam, at the end (schedule exponential)."""
+    weight_decay: float = 1e-6
+    """What a step takes off each weight of the networks, tables not, in parts of the gradient."""
     beta1: float = 0.9
     """Adam's memory of the gradient."""
     beta2: float = 0.99
@@ -137,7 +147,7 @@ class Config:
     """Folder of the scene."""
     run: Path | None = None
     """Folder of the run; by default runs/<scene>-<date>."""
-    steps: int = 2000
+    steps: int = 20000
     """Training ends after this many steps."""
     max_seconds: float | None = None
     """Training ends after this many seconds, compilation included, unless its steps end first."""
@@ -166,6 +176,11 @@ _RANGES = {
     "occupancy.decay": (-1e-9, 1.0),
     "training.beta1": (-1e-9, 1.0),
     "training.beta2": (-1e-9, 1.0),
+    "training.weight_decay": (-1e-9, 1.0),
+    "field.coarsest": (1.5, 4096.5),
+    "field.finest": (1.5, 65536.5),
+    "field.log2_rows": (3.5, 28.5),
+    "field.harmonics": (0.5, 4.5),
 }
 """Open intervals that numbers must lie in, where above 0 is not it."""
 
@@ -178,8 +193,6 @@ def check(config: Config) -> Config:
             said = f"above {low:g}" if high == float("inf") else f"within {low:g} and {high:g}"
             said = "finite" if low == float("-inf") else said.replace("-1e-09", "0")
             raise InputError(f"{name} is {value}: it must be {said}")
-    if not config.field.grid_vertices or min(config.field.grid_vertices) < 2:
-        raise InputError("field.grid_vertices: give at least one grid, each of 2 vertices or more")
     if config.field.trunk_skip > config.field.trunk_layers + 1 or config.field.trunk_skip == 1:
         raise InputError(
             f"field.trunk_skip is {config.field.trunk_skip}: it must be 0, or from 2 to one more "

@@ -39,16 +39,16 @@ class Field(nnx.Module):
     def __init__(self, config: FieldConfig, key: jax.Array):
         self.config = config
         grid_key, trunk_key, head_key = jax.random.split(key, 3)
-        self.grids: nnx.List = nnx.List()
-        if config.encoding == "grid":
-            for k, n in enumerate(config.grid_vertices):
+        self.tables: nnx.List = nnx.List()
+        if config.encoding == "hash":
+            for k, n in enumerate(vertices(config)):
                 drawn = jax.random.uniform(
                     jax.random.fold_in(grid_key, k),
-                    (n, n, n, config.grid_features),
+                    (rows(n, config), config.level_features),
                     minval=-1e-4,
                     maxval=1e-4,
                 )
-                self.grids.append(nnx.Param(drawn))
+                self.tables.append(nnx.Param(drawn))
         self.trunk = _network(
             position_features(config),
             [config.trunk_width] * config.trunk_layers + [1 + config.features],
@@ -68,15 +68,14 @@ class Field(nnx.Module):
         self, x: Float[Array, "*batch 3"], stages: ModuleType
     ) -> tuple[Float[Array, "*batch"], Float[Array, "*batch F"]]:
         """Density (1 / scene unit) at positions x, and what the head needs of them."""
-        if self.config.encoding == "grid":
-            encoded = [stages.interpolate(grid[...], x) for grid in self.grids]
+        if self.config.encoding == "hash":
+            tables = tuple(table[...] for table in self.tables)
+            encoded = stages.hash_encode(tables, x, vertices(self.config))
         else:
-            encoded = [stages.encode(x, self.config.position_frequencies)]
+            encoded = stages.encode(x, self.config.position_frequencies)
             if self.config.include_input:
-                encoded.append(x)
-        out = stages.mlp(
-            _layers(self.trunk), jnp.concatenate(encoded, axis=-1), self.config.trunk_skip
-        )
+                encoded = jnp.concatenate([encoded, x], axis=-1)
+        out = stages.mlp(_layers(self.trunk), encoded, self.config.trunk_skip)
         activation = {
             "exp": stages.bounded_exp,
             "softplus": stages.softplus,
@@ -84,19 +83,22 @@ class Field(nnx.Module):
         }[self.config.density]
         return activation(out[..., 0]), out[..., 1:]
 
-    def __call__(
-        self,
-        x: Float[Array, "rays N 3"],
-        direction: Float[Array, "rays 3"],
-        stages: ModuleType,
-    ) -> tuple[Float[Array, "rays N"], Float[Array, "rays N 3"]]:
-        """Density (1 / scene unit) and colour (RGB in [0, 1]) at x, seen along `direction`."""
-        sigma, features = self.density(x, stages)
+    def view(
+        self, direction: Float[Array, "*batch 3"], stages: ModuleType
+    ) -> Float[Array, "*batch V"]:
+        """What the head is given of a view direction."""
+        if self.config.view == "harmonics":
+            return stages.spherical_harmonics(direction, self.config.harmonics)
         seen = [direction] if self.config.include_input else []
         if self.config.direction_frequencies:
             seen.append(stages.encode(direction, self.config.direction_frequencies))
-        view = jnp.concatenate(seen, axis=-1)[:, None, :]
-        view = jnp.broadcast_to(view, (*x.shape[:-1], view.shape[-1]))
+        return jnp.concatenate(seen, axis=-1)
+
+    def __call__(
+        self, x: Float[Array, "*batch 3"], view: Float[Array, "*batch V"], stages: ModuleType
+    ) -> tuple[Float[Array, "*batch"], Float[Array, "*batch 3"]]:
+        """Density (1 / scene unit) and colour (RGB in [0, 1]) at x, as `view` has them seen."""
+        sigma, features = self.density(x, stages)
         raw = stages.mlp(_layers(self.head), jnp.concatenate([features, view], axis=-1), 0)
         return sigma, stages.sigmoid(raw)
 
@@ -128,15 +130,29 @@ class Model:
         return nnx.merge(self.graph, params[name])
 
 
+def vertices(config: FieldConfig) -> tuple[int, ...]:
+    """Vertices along an axis of each grid: from the coarsest to the finest by even factors."""
+    last = max(config.levels - 1, 1)
+    growth = config.finest / config.coarsest
+    return tuple(round(config.coarsest * growth ** (k / last)) for k in range(config.levels))
+
+
+def rows(n: int, config: FieldConfig) -> int:
+    """Rows of the table of a grid with n vertices along an axis: one each, or hashed."""
+    return n**3 if n**3 <= 2**config.log2_rows else 2**config.log2_rows + n
+
+
 def position_features(config: FieldConfig) -> int:
     """How many numbers the trunk is given."""
-    if config.encoding == "grid":
-        return len(config.grid_vertices) * config.grid_features
+    if config.encoding == "hash":
+        return config.levels * config.level_features
     return 6 * config.position_frequencies + (3 if config.include_input else 0)
 
 
 def direction_features(config: FieldConfig) -> int:
     """How many numbers the head is given of the view direction."""
+    if config.view == "harmonics":
+        return config.harmonics**2
     return 6 * config.direction_frequencies + (3 if config.include_input else 0)
 
 

@@ -1,52 +1,55 @@
 """Which cells of space are worth asking, and where along a ray they lie.
 
 The cube [-1, 1]^3 is cut into cells. Each remembers the largest density it was seen to have,
-fading, as the optical depth across it; a cell below the threshold is taken for empty, and no ray
-asks the field there.
+fading, as the optical depth of one step through it; a cell below the threshold is taken for empty,
+and no ray asks the field there.
+
+A ray goes through the cube in even steps. Whether a step lies in an occupied cell is one bit, and
+32 of them are a word: a few words a ray say where all its samples are, and the q-th sample is where
+the q-th bit is set, found by counting bits. So the samples of many rays can be written one behind
+another without any of them being moved.
 """
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, UInt32
 
-from calculus.radiance import camera, sampling
+from calculus.radiance import sampling
 from nerf.config import OccupancyConfig
 
 Density = Callable[[Float[Array, "n 3"]], Float[Array, " n"]]
+
+BITS = 32
+"""In a word."""
 
 
 class Occupancy(NamedTuple):
     """What is known of the cells; index [x, y, z]."""
 
     depth: Float[Array, "G G G"]
-    """Optical depth across a cell, the largest seen of late."""
+    """Optical depth of one step, the largest seen of late."""
     occupied: Bool[Array, "G G G"]
 
 
-class March(NamedTuple):
-    """Where rays are asked: samples within occupied cells."""
+class Found(NamedTuple):
+    """Where rays meet occupied cells."""
 
-    t: Float[Array, "rays N"]
-    """Distances, scene units, rising."""
-    delta: Float[Array, "rays N"]
-    """Length that each sample stands for: an equal share of the ray's occupied length."""
+    t_near: Float[Array, " rays"]
+    """Distance of the first step's beginning, scene units."""
+    words: UInt32[Array, "rays W"]
+    """Bit b of word w is set where step 32 w + b lies in an occupied cell."""
+    counts: Int[Array, " rays"]
+    """Bits set: samples of the ray."""
 
 
-class Probed(NamedTuple):
-    """What a ray finds in the occupancy grid."""
-
-    edges: Float[Array, "rays E"]
-    """Ends of the probed stretches, scene units."""
-    mass: Float[Array, "rays P"]
-    """1 where the stretch is occupied, 0 where it is empty."""
-
-    @property
-    def hit(self) -> Bool[Array, " rays"]:
-        """Whether anything along the ray is worth asking."""
-        return jnp.any(self.mass > 0, axis=-1)
+def step_length(steps: int) -> float:
+    """Length of one of so many steps along the diagonal of the cube, scene units."""
+    return 2 * math.sqrt(3) / steps
 
 
 def full(config: OccupancyConfig) -> Occupancy:
@@ -56,12 +59,17 @@ def full(config: OccupancyConfig) -> Occupancy:
 
 
 def update(
-    grid: Occupancy, density: Density, key: jax.Array, config: OccupancyConfig, everywhere: bool
+    grid: Occupancy,
+    density: Density,
+    key: jax.Array,
+    config: OccupancyConfig,
+    everywhere: bool,
+    length: float,
 ) -> Occupancy:
     """The grid after some cells were asked anew, each at a random place within it.
 
     All cells if `everywhere`; else a quarter of them drawn evenly, and as many drawn from the
-    occupied ones (Mueller et al. 2022).
+    occupied ones (Mueller et al. 2022). `length` is that of a step, scene units.
     """
     cells = config.cells**3
     place_key, even_key, occupied_key = jax.random.split(key, 3)
@@ -75,41 +83,67 @@ def update(
         chosen = jnp.minimum(chosen, cells - 1)
     corner = jnp.stack(jnp.unravel_index(chosen, grid.depth.shape), axis=-1)
     place = corner + jax.random.uniform(place_key, (chosen.size, 3))
-    side = 2 / config.cells
-    found = density(place * side - 1) * side
+    found = density(place * (2 / config.cells) - 1) * length
     faded = grid.depth.ravel().at[chosen].multiply(config.decay, unique_indices=everywhere)
     depth = faded.at[chosen].max(found).reshape(grid.depth.shape)
     return Occupancy(depth, depth > jnp.minimum(config.threshold, jnp.mean(depth)))
 
 
-def probe(
+def find(
     grid: Occupancy,
     origin: Float[Array, "rays 3"],
     direction: Float[Array, "rays 3"],
-    probes: int,
     jitter: Float[Array, " rays"],
-) -> Probed:
-    """Looks along rays for occupied cells at even places, each shifted by `jitter` in [0, 1)."""
+    steps: int,
+) -> Found:
+    """Where rays meet occupied cells; they look at `jitter` in [0, 1) of each step."""
     t_near, t_far = sampling.box_interval(origin, direction)
-    part = jnp.broadcast_to(jitter[:, None], (t_near.shape[0], probes))
-    places = sampling.stratified(t_near, t_far, part)
-    middles = sampling.stratified(t_near, t_far, jnp.full_like(part, 0.5))
-    edges = sampling.edges_between(middles, t_near, t_far)
-    x = jax.lax.stop_gradient(camera.points(origin, direction, places))
+    length, words = step_length(steps), -(-steps // BITS)
+    along = jnp.arange(words * BITS, dtype=t_near.dtype)
+    t = t_near[:, None] + (along[None, :] + jitter[:, None]) * length
     cells = grid.occupied.shape[0]
-    at = jnp.clip(((x + 1) * (cells / 2)).astype(jnp.int32), 0, cells - 1)
-    occupied = grid.occupied.ravel()[(at[..., 0] * cells + at[..., 1]) * cells + at[..., 2]]
-    return Probed(edges, (occupied & (t_far > t_near)[:, None]).astype(edges.dtype))
+    at = jnp.zeros(t.shape, jnp.int32)
+    for axis in range(3):  # as `points` has it, an axis at a time: what is looked up is one number
+        x = origin[:, axis : axis + 1] + t * direction[:, axis : axis + 1]
+        inside = jnp.clip((x + 1) * (cells / 2), 0, cells - 1)
+        at = at * cells + inside.astype(jnp.int32)
+    seen = grid.occupied.ravel().at[at].get(mode="promise_in_bounds") & (t < t_far[:, None])
+    bits = seen.reshape(-1, words, BITS).astype(jnp.uint32) << np.arange(BITS, dtype=np.uint32)
+    found = jnp.sum(bits, axis=-1, dtype=jnp.uint32)
+    counts = jnp.sum(jax.lax.population_count(found), axis=-1, dtype=jnp.uint32)
+    return Found(t_near, found, counts.astype(jnp.int32))
 
 
-def march(probed: Probed, jitter: Float[Array, "rays N"]) -> March:
-    """N samples a ray, spread evenly over its occupied length; `jitter` in [0, 1) within a share.
+def select(
+    words: UInt32[Array, "rays W"], ray: Int[Array, " M"], rank: Int[Array, " M"]
+) -> Int[Array, " M"]:
+    """The step of each ray's sample number `rank`: where that bit, counted from 0, is set.
 
-    A ray that met nothing gets samples of no length.
+    A ray with fewer bits gives some step or other.
     """
-    n = jitter.shape[-1]
-    u = (jnp.arange(n)[None, :] + jitter) / n
-    t = sampling.by_importance(probed.edges, probed.mass, u)
-    stretch = probed.edges[:, 1:] - probed.edges[:, :-1]
-    occupied = jnp.sum(probed.mass * stretch, axis=-1, keepdims=True)
-    return March(t, jnp.broadcast_to(occupied / n, t.shape))
+    through = jnp.cumsum(jax.lax.population_count(words).astype(jnp.int32), axis=-1)
+    before = through[ray] <= rank[:, None]
+    word = jnp.minimum(jnp.sum(before, axis=-1), words.shape[1] - 1).astype(jnp.int32)
+    left = rank - jnp.max(jnp.where(before, through[ray], 0), axis=-1)
+    bits = words.ravel()[ray * words.shape[1] + word]
+    place = jnp.zeros_like(rank)
+    for half in (16, 8, 4, 2, 1):  # is it in the lower half of what is left, or in the upper one?
+        low = bits & np.uint32((1 << half) - 1)
+        count = jax.lax.population_count(low).astype(jnp.int32)
+        upper = left >= count
+        bits = jnp.where(upper, bits >> np.uint32(half), low)
+        left = jnp.where(upper, left - count, left)
+        place = place + half * upper
+    return word * BITS + place
+
+
+def distance(
+    found: Found,
+    ray: Int[Array, " M"],
+    rank: Int[Array, " M"],
+    jitter: Float[Array, " rays"],
+    steps: int,
+) -> Float[Array, " M"]:
+    """How far along their rays samples lie: `rank` counts them along each ray."""
+    step = select(found.words, ray, rank).astype(found.t_near.dtype)
+    return found.t_near[ray] + (step + jitter[ray]) * step_length(steps)

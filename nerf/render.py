@@ -10,12 +10,20 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from calculus.radiance import camera, sampling
+from calculus.radiance.stream import Stream
 from data.scene import Camera
 from nerf import occupancy
+from nerf.config import Config
 from nerf.field import Field, Model, Params, direction_features, position_features
 from nerf.occupancy import Occupancy
 
 BACKGROUNDS = {"white": 1.0, "black": 0.0}
+OPAQUE = 1e-4
+"""Transmittance below which a ray asks no more: what is behind can't be seen."""
+SAMPLES_A_ROUND = 8
+"""Samples that a ray is asked at before it is known whether it needs more."""
+RAYS_THAT_LOOK = 16384
+"""Rays that look for occupied cells at once."""
 
 
 class Pixels(NamedTuple):
@@ -47,8 +55,42 @@ def shade(
 ) -> tuple[Pixels, Float[Array, "rays N"]]:
     """The pixels of rays that are asked at distances t, and the densities found there."""
     x = stages.points(origin, direction, t)
-    sigma, colours = field(x, direction, stages)
+    view = field.view(direction, stages)[:, None, :]
+    sigma, colours = field(x, jnp.broadcast_to(view, (*x.shape[:-1], view.shape[-1])), stages)
     return Pixels(*stages.volume_render(sigma, delta, colours, t, background)), sigma
+
+
+def shade_packed(
+    field: Field,
+    origin: Float[Array, "rays 3"],
+    direction: Float[Array, "rays 3"],
+    t: Float[Array, " M"],
+    delta: Float[Array, " M"],
+    background: Float[Array, "rays 3"],
+    stream: Stream,
+    stages: ModuleType,
+) -> Pixels:
+    """The pixels of rays whose samples lie one behind another in a stream."""
+    ray = jnp.minimum(stream.ray, stream.rays - 1)
+    x = stages.points(origin[ray], direction[ray], t[:, None])[:, 0]
+    sigma, colours = field(x, field.view(direction, stages)[ray], stages)
+    return Pixels(*stages.volume_render_packed(sigma, delta, colours, t, background, stream))
+
+
+class Draws(NamedTuple):
+    """Where samples lie within their shares of a ray, in [0, 1)."""
+
+    coarse: Float[Array, "rays C"]
+    fine: Float[Array, "rays F"]
+
+    @classmethod
+    def of(cls, config: Config, rays: int, key: jax.Array | None) -> "Draws":
+        """Random ones of a key for training; without a key the middles."""
+        shapes = (rays, config.sampling.coarse), (rays, config.sampling.fine)
+        if key is None:
+            return cls(*(jnp.full(shape, 0.5) for shape in shapes))
+        keys = jax.random.split(key)
+        return cls(*(jax.random.uniform(k, s) for k, s in zip(keys, shapes, strict=True)))
 
 
 def hierarchical(
@@ -57,48 +99,27 @@ def hierarchical(
     origin: Float[Array, "rays 3"],
     direction: Float[Array, "rays 3"],
     background: Float[Array, "rays 3"],
-    key: jax.Array | None,
+    draws: Draws,
 ) -> tuple[Pixels, Pixels]:
-    """Coarse and fine pixels (Mildenhall et al. 2020); with a key, samples are drawn for training.
+    """Coarse and fine pixels (Mildenhall et al. 2020).
 
     The fine network is asked at the coarse samples, and at more where the coarse one saw something.
     """
-    coarse, fine = model.config.sampling.coarse, model.config.sampling.fine
-    rays, stages = origin.shape[0], model.stages
+    stages = model.stages
     t_near, t_far = sampling.box_interval(origin, direction)
-    if key is None:
-        within, finely = jnp.full((rays, coarse), 0.5), jnp.full((rays, fine), 0.5)
-    else:
-        coarse_key, fine_key = jax.random.split(key)
-        within = jax.random.uniform(coarse_key, (rays, coarse))
-        finely = jax.random.uniform(fine_key, (rays, fine))
-    t = sampling.stratified(t_near, t_far, within)
+    t = sampling.stratified(t_near, t_far, draws.coarse)
     edges = sampling.edges_between(t, t_near, t_far)
     delta = jnp.diff(edges, axis=-1)
     seen, sigma = shade(
         model.field(params, "coarse"), origin, direction, t, delta, background, stages
     )
     w, _ = stages.weights(jax.lax.stop_gradient(sigma) * delta)
-    u = (jnp.arange(fine)[None, :] + finely) / fine
+    fine = draws.fine.shape[-1]
+    u = (jnp.arange(fine)[None, :] + draws.fine) / fine
     t = jnp.sort(jnp.concatenate([t, sampling.by_importance(edges, w, u)], axis=-1), axis=-1)
     delta = jnp.diff(sampling.edges_between(t, t_near, t_far), axis=-1)
     sharper, _ = shade(model.field(params), origin, direction, t, delta, background, stages)
     return seen, sharper
-
-
-def occupied(
-    model: Model,
-    params: Params,
-    probed: occupancy.Probed,
-    origin: Float[Array, "rays 3"],
-    direction: Float[Array, "rays 3"],
-    background: Float[Array, "rays 3"],
-    jitter: Float[Array, "rays N"],
-) -> Pixels:
-    """Pixels of rays that ask the field within occupied cells only."""
-    t, delta = occupancy.march(probed, jitter)
-    field = model.field(params)
-    return shade(field, origin, direction, t, delta, background, model.stages)[0]
 
 
 class Renderer:
@@ -111,8 +132,9 @@ class Renderer:
         self._background = BACKGROUNDS[background]
         self.rays = rays_in_memory(model)
         """Rays in a chunk."""
-        self._chunk = jax.jit(self._rays)
-        self._hits = jax.jit(self._meets_something)
+        self._whole = jax.jit(self._coarse_and_fine)
+        self._find = jax.jit(self._look)
+        self._advance = jax.jit(self._next_samples)
 
     def picture(
         self,
@@ -124,53 +146,84 @@ class Renderer:
         """One whole picture; `tick` is told the pixels just done."""
         y, x = np.mgrid[0 : view.height, 0 : view.width].reshape(2, -1).astype(np.float32)
         at = np.stack([x, y], axis=-1) + np.float32(0.5)
-        colour = np.full((len(at), 3), self._background, np.float32)
-        opacity, depth = np.zeros((2, len(at)), np.float32)
-        asked = np.arange(len(at))
-        if grid is not None:
-            hits = [self._hits(grid, chunk, *_lens(view)) for chunk, _ in self._chunks(at)]
-            asked = np.flatnonzero(np.concatenate(hits)[: len(at)])
-        tick(len(at) - len(asked))
-        done = 0
-        for chunk, real in self._chunks(at[asked]):
-            pixels = self._chunk(params, grid, chunk, *_lens(view))
-            where = asked[done : done + real]
-            for whole, part in zip((colour, opacity, depth), pixels, strict=True):
-                whole[where] = np.asarray(part)[:real]
-            done += real
-            tick(real)
+        road = self._everywhere if grid is None else self._where_occupied
+        colour, opacity, depth = road(params, grid, at, _lens(view), tick)
         shape = (view.height, view.width)
         return Picture(colour.reshape(*shape, 3), opacity.reshape(shape), depth.reshape(shape))
 
-    def _chunks(self, at: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
-        """Chunks of one length, the last one filled up, each with its number of real pixels."""
-        for start in range(0, len(at), self.rays):
-            chunk = at[start : start + self.rays]
-            filled = np.pad(chunk, ((0, self.rays - len(chunk)), (0, 0)), mode="edge")
-            yield filled, len(chunk)
+    def _everywhere(self, params, grid, at, lens, tick):
+        """Coarse and fine, a chunk at a time."""
+        parts = []
+        for chunk in _chunks(np.arange(len(at)), self.rays):
+            pixels = self._whole(params, _filled(at, chunk, self.rays), *lens)
+            parts.append([np.asarray(part)[: len(chunk)] for part in pixels])
+            tick(len(chunk))
+        return tuple(map(np.concatenate, zip(*parts, strict=True)))
 
-    def _meets_something(self, grid, pixel, intrinsics, pose):
-        origin, direction = _rays_of_one_camera(pixel, intrinsics, pose)
-        return self._probe(grid, origin, direction).hit
+    def _where_occupied(self, params, grid, at, lens, tick):
+        """Samples in occupied cells, a few a round; a ray that is opaque asks no more."""
+        chunks = list(_chunks(np.arange(len(at)), RAYS_THAT_LOOK))
+        parts = [
+            [
+                np.asarray(v)[: len(chunk)]
+                for v in self._find(grid, _filled(at, chunk, RAYS_THAT_LOOK), *lens)
+            ]
+            for chunk in chunks
+        ]
+        found = occupancy.Found(*map(np.concatenate, zip(*parts, strict=True)))
+        seen = np.zeros((len(at), 5), np.float32)  # colour, opacity, depth
+        rank = np.zeros(len(at), np.int32)
+        alive = np.flatnonzero(found.counts)
+        tick(len(at) - len(alive))
+        while len(alive):
+            for chunk in _chunks(alive, self.rays):
+                cut = (_filled(v, chunk, self.rays) for v in (at, *found, seen, rank))
+                seen[chunk] = np.asarray(self._advance(params, *cut, *lens))[: len(chunk)]
+            rank[alive] += SAMPLES_A_ROUND
+            goes_on = (rank[alive] < found.counts[alive]) & (1 - seen[alive, 3] > OPAQUE)
+            tick(len(alive) - int(goes_on.sum()))
+            alive = alive[goes_on]
+        colour = seen[:, :3] + (1 - seen[:, 3:4]) * self._background
+        return colour, seen[:, 3], seen[:, 4]
 
-    def _probe(self, grid, origin, direction):
-        probes = self.model.config.sampling.probes
-        return occupancy.probe(grid, origin, direction, probes, jnp.full(len(origin), 0.5))
-
-    def _rays(self, params, grid, pixel, intrinsics, pose):
+    def _coarse_and_fine(self, params, pixel, intrinsics, pose):
         origin, direction = _rays_of_one_camera(pixel, intrinsics, pose)
         background = jnp.full((len(pixel), 3), self._background)
-        if grid is None:
-            return hierarchical(self.model, params, origin, direction, background, None)[1]
-        jitter = jnp.full((len(pixel), self.model.config.sampling.render_samples), 0.5)
-        probed = self._probe(grid, origin, direction)
-        return occupied(self.model, params, probed, origin, direction, background, jitter)
+        return hierarchical(
+            self.model,
+            params,
+            origin,
+            direction,
+            background,
+            Draws.of(self.model.config, len(pixel), None),
+        )[1]
+
+    def _look(self, grid, pixel, intrinsics, pose):
+        origin, direction = _rays_of_one_camera(pixel, intrinsics, pose)
+        middle = jnp.full(len(origin), 0.5)
+        return occupancy.find(grid, origin, direction, middle, self.model.config.sampling.steps)
+
+    def _next_samples(self, params, pixel, t_near, words, counts, seen, rank, intrinsics, pose):
+        """What rays have seen after a few samples more."""
+        rays, steps = len(pixel), self.model.config.sampling.steps
+        origin, direction = _rays_of_one_camera(pixel, intrinsics, pose)
+        ranks = rank[:, None] + jnp.arange(SAMPLES_A_ROUND, dtype=rank.dtype)[None, :]
+        ray = jnp.repeat(jnp.arange(rays, dtype=jnp.int32), SAMPLES_A_ROUND)
+        found, middle = occupancy.Found(t_near, words, counts), jnp.full(rays, 0.5)
+        t = occupancy.distance(found, ray, ranks.ravel(), middle, steps).reshape(ranks.shape)
+        delta = jnp.where(ranks < counts[:, None], occupancy.step_length(steps), 0.0)
+        nothing = jnp.zeros((rays, 3))
+        field = self.model.field(params)
+        pixels, _ = shade(field, origin, direction, t, delta, nothing, self.model.stages)
+        # behind what is there already: light that comes from it is let through by that
+        more = jnp.concatenate([pixels.colour, pixels.opacity[:, None], pixels.depth[:, None]], -1)
+        return seen + (1 - seen[:, 3:4]) * more
 
 
 def rays_in_memory(model: Model) -> int:
     """How many rays a chunk may have so that its samples stay within the config's memory."""
     config = model.config
-    samples = config.sampling.render_samples
+    samples = SAMPLES_A_ROUND
     if config.sampling.strategy == "hierarchical":
         samples = config.sampling.coarse + config.sampling.fine
     # What one sample holds: what the trunk is given, what it gives, what the head is given, each
@@ -179,10 +232,18 @@ def rays_in_memory(model: Model) -> int:
     given = position_features(config.field)
     handed_on = 2 * config.field.features + 1 + direction_features(config.field)
     numbers = (3 * (given + handed_on) + 16) * samples
-    if config.sampling.strategy == "occupied":
-        numbers += 32 * config.sampling.probes  # looked up before anything is asked
     rays = config.rendering.memory * 2**20 // (4 * numbers)
     return int(min(max(rays, 1), 32768))
+
+
+def _chunks(which: np.ndarray, length: int) -> Iterator[np.ndarray]:
+    for start in range(0, len(which), length):
+        yield which[start : start + length]
+
+
+def _filled(values: np.ndarray, chunk: np.ndarray, length: int) -> np.ndarray:
+    """Those of a chunk, filled up to one length, so that there is one program."""
+    return values[np.pad(chunk, (0, length - len(chunk)), mode="edge")]
 
 
 def _rays_of_one_camera(pixel, intrinsics, pose):

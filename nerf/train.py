@@ -1,5 +1,6 @@
 """Training: one step as one program, and the loop as a generator."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -13,14 +14,12 @@ from jaxtyping import Array
 
 import calculus.by_jax
 from calculus.radiance import photometric
-from data.batches import Batch, batches
-from data.scene import Split
 from nerf import occupancy
 from nerf.config import Config
 from nerf.field import Model, Params
 from nerf.occupancy import Occupancy
-from nerf.rays import Lenses, Rays, chosen, rays_of
-from nerf.render import hierarchical, occupied
+from nerf.rays import Batch, Packed, Photographs, Rays, drawn, packed, rays_of
+from nerf.render import Draws, Pixels, hierarchical, shade_packed
 from nerf.stages import watched
 
 
@@ -42,7 +41,11 @@ class Metrics(NamedTuple):
     rays: Array
     """Rays that counted."""
     rays_dropped: Array
-    """Rays that met something and found no slot: left out whole."""
+    """Rays that met something and found no room: left out whole."""
+    samples: Array
+    """Places where the field was asked."""
+    opacity: Array
+    """Mean over the rays of the step, in [0, 1]."""
     good: Array
     """Whether loss and gradient are finite. If not, the step changed nothing."""
 
@@ -70,6 +73,7 @@ class Progress(NamedTuple):
     """dB, of the step's rays."""
     rays: int
     rays_dropped: int
+    samples: int
     bad: str
     """The first array that is not finite; empty while all is well."""
     gap: Gap | None = None
@@ -82,14 +86,21 @@ class Progress(NamedTuple):
 
 
 def optimiser(config: Config) -> optax.GradientTransformation:
-    """Adam; its learning rate is set at each step."""
+    """Adam; its learning rate is set at each step. Networks' weights decay, tables do not."""
     training = config.training
-    return optax.inject_hyperparams(optax.adam, static_args=("b1", "b2", "eps", "eps_root"))(
-        learning_rate=training.learning_rate,
-        b1=training.beta1,
-        b2=training.beta2,
-        eps=training.eps,
-    )
+
+    def networks(params: Params) -> Any:
+        return jax.tree_util.tree_map_with_path(
+            lambda path, _: "tables" not in name_of(path).split(), params
+        )
+
+    def chain(learning_rate):
+        return optax.chain(
+            optax.add_decayed_weights(training.weight_decay, mask=networks),
+            optax.adam(learning_rate, training.beta1, training.beta2, training.eps),
+        )
+
+    return optax.inject_hyperparams(chain)(learning_rate=training.learning_rate)
 
 
 def start(config: Config) -> tuple[Model, TrainState]:
@@ -100,25 +111,21 @@ def start(config: Config) -> tuple[Model, TrainState]:
 
 
 def loss_of_rays(
-    params: Params,
-    model: Model,
-    rays: Rays,
-    probed: occupancy.Probed | None,
-    key: jax.Array,
-) -> tuple[Array, Array]:
-    """The loss that is differentiated, and the colours that it judges (the fine ones).
+    params: Params, model: Model, rays: Rays, asked: Packed | Draws
+) -> tuple[Array, Pixels]:
+    """The loss that is differentiated, and the pixels that it judges (the fine ones).
 
     Every arithmetic stage from the parameters to the loss is one of `model.stages`.
     """
     stages, training = model.stages, model.config.training
-    if probed is None:
-        coarse, fine = hierarchical(
-            model, params, rays.origin, rays.direction, rays.background, key
-        )
+    at = rays.origin, rays.direction
+    if isinstance(asked, Draws):
+        coarse, fine = hierarchical(model, params, *at, rays.background, asked)
         colours = [coarse.colour, fine.colour]
     else:
-        jitter = jax.random.uniform(key, (len(rays.share), model.config.sampling.samples))
-        fine = occupied(model, params, probed, rays.origin, rays.direction, rays.background, jitter)
+        length = jnp.full(asked.t.shape, occupancy.step_length(model.config.sampling.steps))
+        field = model.field(params)
+        fine = shade_packed(field, *at, asked.t, length, rays.background, asked.stream, stages)
         colours = [fine.colour]
     if training.loss == "huber":
         terms = [
@@ -130,50 +137,106 @@ def loss_of_rays(
         loss = stages.coarse_and_fine(*colours, rays.photograph, rays.share)
     else:
         loss = stages.squared_error(*colours, rays.photograph, rays.share)
-    return loss, fine.colour
+    return loss, fine
+
+
+def slope_of_rays(
+    params: Params, model: Model, rays: Rays, asked: Packed | Draws
+) -> tuple[tuple[Array, Pixels], Params]:
+    """What `loss_of_rays` returns, and its gradient.
+
+    The loss is a sum over rays, so its gradient is the sum of the gradients of parts. Where each
+    ray has samples of its own, the way there and back is gone for a few rays at a time: what the
+    way back needs is still in the cache then, and need neither be kept nor made again.
+    """
+    slope = jax.value_and_grad(loss_of_rays, has_aux=True)
+    count = len(rays.share)
+    if not isinstance(asked, Draws) or model.config.derivatives == "auto":
+        return slope(params, model, rays, asked)
+    each = 2 * asked.coarse.shape[1] + asked.fine.shape[1]
+    together = math.gcd(count, 2 ** max(0, (SAMPLES_TOGETHER // each).bit_length() - 1))
+
+    def part(total, given):
+        (loss, pixels), gradient = slope(params, model, *given)
+        return jax.tree.map(jnp.add, total, (loss, gradient)), pixels
+
+    start = jnp.zeros(()), jax.tree.map(jnp.zeros_like, params)
+    parts = jax.tree.map(lambda v: v.reshape(-1, together, *v.shape[1:]), (rays, asked))
+    (loss, gradient), pixels = jax.lax.scan(part, start, parts)
+    return (loss, jax.tree.map(lambda v: v.reshape(count, *v.shape[2:]), pixels)), gradient
+
+
+SAMPLES_TOGETHER = 1024 if jax.default_backend() == "cpu" else 2**18
+"""Samples of rays whose gradient is made at once."""
 
 
 class Step:
     """One training step and the update of the occupancy grid, each compiled once."""
 
-    def __init__(self, model: Model, lenses: Lenses):
-        self.model, self.config, self.lenses = model, model.config, lenses
+    def __init__(self, model: Model, photographs: Photographs):
+        self.model, self.config, self.photographs = model, model.config, photographs
         self._adam = optimiser(model.config)
-        self.run = jax.jit(self._run, donate_argnums=0)
+        # pictures are an argument: what a program closes over becomes a part of it
+        self.program = jax.jit(self._run, donate_argnums=0)
+        """(state, photographs, learning rate) -> (state, metrics)."""
         self._gaps = jax.jit(self._compare)
         self.look_around = jax.jit(
             self._look_around, static_argnames="everywhere", donate_argnums=0
         )
 
-    def gradient(self, state: TrainState, batch: Batch) -> tuple[Params, Metrics]:
-        """The gradient of one batch, and what the step tells."""
-        rays, probed, cut_key, error, dropped = self._drawn(state, batch)
-        (loss, colours), gradient = jax.value_and_grad(loss_of_rays, has_aux=True)(
-            state.params, self.model, rays, probed, cut_key
-        )
-        error += jnp.sum((colours - rays.photograph) ** 2 * (rays.share > 0)[:, None])
-        finite = [jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves((loss, gradient))]
-        count = len(batch.picture) - dropped
-        good = jnp.all(jnp.stack(finite))
-        return gradient, Metrics(loss, error / (3 * count), count, dropped, good)
+    def run(
+        self, state: TrainState, learning_rate: np.float32 | Array
+    ) -> tuple[TrainState, Metrics]:
+        """The state after one step, and what the step tells; the old state is gone."""
+        return self.program(state, self.photographs, learning_rate)
 
-    def _drawn(self, state: TrainState, batch: Batch):
-        """The rays that the step renders, and what it knows of those that it leaves out."""
+    def batch(self, state: TrainState, photographs: Photographs | None = None) -> Batch:
+        """The pixels of the step that comes next."""
+        key = self._keys(state)[0]
+        return drawn(photographs or self.photographs, key, self.config.training.rays)
+
+    def gradient(
+        self, state: TrainState, batch: Batch, photographs: Photographs | None = None
+    ) -> tuple[Params, Metrics]:
+        """The gradient of one batch, and what the step tells."""
+        rays, asked = self._asked(state, batch, photographs or self.photographs)
+        (loss, pixels), gradient = slope_of_rays(state.params, self.model, rays, asked)
+        counted = (rays.share > 0)[:, None]
+        error = jnp.sum((pixels.colour - rays.photograph) ** 2 * counted)
+        opacity = jnp.sum(pixels.opacity * counted[:, 0])
+        finite = [jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves((loss, gradient))]
+        good = jnp.all(jnp.stack(finite))
+        if isinstance(asked, Packed):
+            count, dropped, samples = asked.taken, asked.dropped, asked.filled
+        else:
+            each = 2 * asked.coarse.shape[1] + asked.fine.shape[1]
+            count, dropped, samples = (jnp.int32(n) for n in (len(counted), 0, len(counted) * each))
+        at_least_one = jnp.maximum(count, 1)
+        return gradient, Metrics(
+            loss, error / (3 * at_least_one), count, dropped, samples, opacity / at_least_one, good
+        )
+
+    def _keys(self, state: TrainState) -> Array:
         key = jax.random.fold_in(jax.random.key(self.config.seed), state.step)
-        background_key, probe_key, cut_key = jax.random.split(key, 3)
-        rays = rays_of(batch, self.lenses, self.config, background_key)
+        return jax.random.split(key, 3)
+
+    def _asked(
+        self, state: TrainState, batch: Batch, photographs: Photographs
+    ) -> tuple[Rays, Packed | Draws]:
+        """The rays of a batch, and where along them the field is asked."""
+        _, background_key, cut_key = self._keys(state)
+        rays = rays_of(batch, photographs, self.config, background_key)
         if state.grid is None:
-            return rays, None, cut_key, jnp.zeros(()), jnp.int32(0)
-        rays, probed, error, dropped = chosen(rays, state.grid, self.config, probe_key)
-        return rays, probed, cut_key, error, dropped
+            return rays, Draws.of(self.config, len(rays.share), cut_key)
+        return packed(rays, state.grid, self.config, cut_key)
 
     def loss(self, state: TrainState, batch: Batch, model: Model | None = None) -> Callable:
         """The loss of one batch as a function of the parameters alone: what is differentiated.
 
         Under another `model` of the same config, if one is given: with other stages, say.
         """
-        rays, probed, cut_key, _, _ = self._drawn(state, batch)
-        return lambda params: loss_of_rays(params, model or self.model, rays, probed, cut_key)[0]
+        rays, asked = self._asked(state, batch, self.photographs)
+        return lambda params: loss_of_rays(params, model or self.model, rays, asked)[0]
 
     def gap(self, state: TrainState, batch: Batch) -> Gap:
         """The parameter array whose gradient by hand differs most from JAX's, on this batch."""
@@ -182,7 +245,7 @@ class Step:
         return Gap(float(worst), name_of(path))
 
     def _compare(self, state: TrainState, batch: Batch) -> Params:
-        by_jax = Step(replace(self.model, stages=calculus.by_jax), self.lenses)
+        by_jax = Step(replace(self.model, stages=calculus.by_jax), self.photographs)
 
         def relative(hand: Array, other: Array) -> Array:
             difference, length = jnp.linalg.norm(hand - other), jnp.linalg.norm(other)
@@ -205,25 +268,25 @@ class Step:
             note(f"the output of {name}, call {number} of the forward pass,", value)
 
         note("parameter", state.params)
-        note("photograph", self._drawn(state, batch)[0].photograph)
+        note("photograph", self._asked(state, batch, self.photographs)[0].photograph)
         note("the loss", self.loss(state, batch, watched(self.model, note_call))(state.params))
         if not bad:
             note("gradient of", self.gradient(state, batch)[0])
         return bad[0] if bad else "none when computed again"
 
     def _run(
-        self, state: TrainState, batch: Batch, learning_rate: Array
+        self, state: TrainState, photographs: Photographs, learning_rate: Array
     ) -> tuple[TrainState, Metrics]:
-        gradient, metrics = self.gradient(state, batch)
+        gradient, metrics = self.gradient(state, self.batch(state, photographs), photographs)
 
-        def advance(state: TrainState) -> TrainState:
-            moments = state.moments._replace(hyperparams={"learning_rate": learning_rate})
-            updates, moments = self._adam.update(gradient, moments, state.params)
-            params = optax.apply_updates(state.params, updates)
-            return TrainState(state.step + 1, params, moments, state.grid)
-
-        # a step that is not finite must not touch the state: what is saved then is still good
-        return jax.lax.cond(metrics.good, advance, lambda state: state, state), metrics
+        moments = state.moments._replace(hyperparams={"learning_rate": learning_rate})
+        updates, moments = self._adam.update(gradient, moments, state.params)
+        params = optax.apply_updates(state.params, updates)
+        after = TrainState(state.step + 1, params, moments, state.grid)
+        # a step that is not finite must not touch the state: what is saved then is still good.
+        # Chosen number by number, in the loop that makes them: a branch would copy the state
+        kept = jax.tree.map(lambda new, old: jnp.where(metrics.good, new, old), after, state)
+        return kept, metrics
 
     def _look_around(self, state: TrainState, everywhere: bool) -> TrainState:
         assert state.grid is not None
@@ -235,6 +298,7 @@ class Step:
             jax.random.fold_in(seed, state.step),
             self.config.occupancy,
             everywhere,
+            occupancy.step_length(self.config.sampling.steps),
         )
         return state._replace(grid=grid)
 
@@ -245,7 +309,7 @@ def name_of(path: tuple) -> str:
 
 
 def train(
-    step: Step, state: TrainState, split: Split, seconds_before: float = 0.0
+    step: Step, state: TrainState, seconds_before: float = 0.0
 ) -> Iterator[tuple[TrainState, Progress]]:
     """Steps until the config's steps or seconds are over, or one is not finite; yields after each.
 
@@ -254,17 +318,15 @@ def train(
     config = step.config
     began = time.perf_counter() - seconds_before
     done = first = int(state.step)
-    feed = batches(split, config.training.rays, config.seed, start=done)
     while done < config.steps:
         seconds = time.perf_counter() - began
         over = config.max_seconds is not None and seconds >= config.max_seconds
         if over and done > first:  # whoever asks for training gets a step of it
             return
         fraction = _fraction(config, done, seconds)
-        batch = next(feed)
         compare = config.derivatives == "both" and done % config.check_every == 0
-        gap = step.gap(state, batch) if compare else None
-        state, metrics = step.run(state, batch, learning_rate(config, fraction))
+        gap = step.gap(state, step.batch(state)) if compare else None
+        state, metrics = step.run(state, learning_rate(config, fraction))
         told = jax.device_get(metrics)
         done += int(told.good)
         if state.grid is not None and told.good and done % config.occupancy.update_every == 0:
@@ -280,7 +342,8 @@ def train(
                 psnr=float(photometric.psnr(jnp.float32(told.mean_squared_error))),
                 rays=int(told.rays),
                 rays_dropped=int(told.rays_dropped),
-                bad="" if told.good else step.first_bad_array(state, batch),
+                samples=int(told.samples),
+                bad="" if told.good else step.first_bad_array(state, step.batch(state)),
                 gap=gap,
             ),
         )
@@ -288,14 +351,22 @@ def train(
             return
 
 
+DROPS = (0.5, 0.75, 0.9)
+"""Parts of a run at which the learning rate drops."""
+DROP = 0.33
+"""What is left of it each time."""
+
+
 def learning_rate(config: Config, fraction: float) -> np.float32:
-    """Adam's rate when `fraction` of the run is done: exponential from the first to the last.
+    """Adam's rate when `fraction` of the run is done: by drops, or exponentially to the last.
 
     Of a run that its clock ends, the fraction is one of time: what such a run learns depends on how
     fast the machine is, and only a run that its steps end repeats to the bit.
     """
     first, last = config.training.learning_rate, config.training.final_learning_rate
-    return np.float32(first * (last / first) ** fraction)
+    if config.training.schedule == "exponential":
+        return np.float32(first * (last / first) ** fraction)
+    return np.float32(first * DROP ** sum(fraction >= at for at in DROPS))
 
 
 def _fraction(config: Config, steps: int, seconds: float) -> float:

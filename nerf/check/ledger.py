@@ -11,10 +11,9 @@ import numpy as np
 
 from calculus.differences import central_differences, chosen_entries
 from calculus.ledger import FOUNDATIONS, Rule
-from data.batches import Batch
 from nerf.check.error import worst
 from nerf.config import Config
-from nerf.rays import Lenses
+from nerf.rays import Photographs
 from nerf.stages import passed
 from nerf.train import Step, start
 
@@ -94,14 +93,15 @@ def trained_on() -> dict[str, str]:
     found: dict[str, str] = {}
     seen: dict[str, str] = {}
     for setting, config in _roads().items():
-        config = replace(config, training=replace(config.training, rays=4, slots=4))
+        config = replace(config, training=replace(config.training, rays=4, samples=8))
         model, state = start(config)
-        lens = Lenses(jnp.asarray([[50.0, 50.0, 25.0, 25.0]]), jnp.eye(3, 4)[None])
-        batch = Batch(np.zeros(4, np.int32), np.zeros((4, 2), np.int32), np.zeros((4, 4), np.uint8))
-        step = Step(model, lens)
+        lens = jnp.asarray([[50.0, 50.0, 25.0, 25.0]])
+        step = Step(
+            model, Photographs(jnp.zeros((1, 2, 2, 4), jnp.uint8), lens, jnp.eye(3, 4)[None])
+        )
 
-        def loss(params, step=step, batch=batch, state=state):
-            return step.loss(state, batch)(params)  # the rays are drawn within: forward stages
+        def loss(params, step=step, state=state):
+            return step.loss(state, step.batch(state))(params)  # drawn within: forward stages
 
         through = passed(loss, state.params)
         if through.foreign:
@@ -116,8 +116,10 @@ def trained_on() -> dict[str, str]:
 def _roads() -> dict[str, Config]:
     """Settings by which a step passes other rules than by default, small: only jaxprs are read."""
     default = Config()
-    grid = replace(default.field, grid_vertices=(4, 8), trunk_width=8, head_width=8)
-    small = replace(default, field=grid, sampling=replace(default.sampling, samples=4, probes=8))
+    grid = replace(
+        default.field, levels=2, coarsest=4, finest=8, log2_rows=7, trunk_width=8, head_width=8
+    )
+    small = replace(default, field=grid, sampling=replace(default.sampling, steps=32))
     small = replace(small, occupancy=replace(default.occupancy, cells=8))
     cut = replace(small.sampling, strategy="hierarchical", coarse=4, fine=4)
     return {
@@ -126,6 +128,7 @@ def _roads() -> dict[str, Config]:
         "field.encoding positional": replace(
             small, field=replace(grid, encoding="positional", position_frequencies=2)
         ),
+        "field.view positional": replace(small, field=replace(grid, view="positional")),
         "field.density relu": replace(small, field=replace(grid, density="relu")),
         "field.density softplus": replace(small, field=replace(grid, density="softplus")),
         "training.loss huber": replace(small, training=replace(small.training, loss="huber")),

@@ -14,12 +14,11 @@ import calculus.by_jax
 import calculus.radiance
 from calculus.differences import central_differences
 from calculus.ledger import RADIANCE
-from data.batches import Batch, batches
 from data.scene import Split
 from nerf.check.error import worst
 from nerf.config import Config
 from nerf.field import Model, Params
-from nerf.rays import Lenses
+from nerf.rays import Batch, Photographs
 from nerf.stages import passed, watched
 from nerf.train import Step, TrainState, name_of, start
 
@@ -117,13 +116,15 @@ def check_run(
     tick: Callable[[str], Any] = lambda what: None,
 ) -> Found:
     """Checks one batch of `rays` rays; `tick` is told what comes next."""
-    training = replace(config.training, rays=rays, slots=min(rays, config.training.slots))
+    # room for all of these rays, wherever they go: none is left out
+    room = min(rays * config.sampling.steps, config.training.samples)
+    training = replace(config.training, rays=rays, samples=room)
     config = replace(config, training=training, derivatives="hand")
-    batch = next(batches(split, rays, config.seed, start=int(state.step)))
     state = jax.tree.map(np.asarray, state)
     with jax.enable_x64(True):
         tick("gradients in float64")
         step, wide = _prepared(config, state, split)
+        batch = step.batch(wide)
         gradient, gaps_64 = _gradient_and_gaps(step, wide, batch)
         tick("stages in float64")
         calls = _calls(step, wide, batch)
@@ -160,19 +161,18 @@ def check_run(
 def _prepared(config: Config, state: TrainState, split: Split) -> tuple[Step, TrainState]:
     """A step, and the state in the float type of the moment."""
     model, _ = start(config)
-    lenses = Lenses(jnp.asarray(split.intrinsics, float), jnp.asarray(split.poses, float))
 
     def floats(leaf):
         return jnp.asarray(leaf, float if np.issubdtype(leaf.dtype, np.floating) else leaf.dtype)
 
-    return Step(model, lenses), jax.tree.map(floats, state)
+    return Step(model, Photographs.of(split)), jax.tree.map(floats, state)
 
 
 def _gradient_and_gaps(
     step: Step, state: TrainState, batch: Batch
 ) -> tuple[Params, dict[str, float]]:
     """The gradient by hand, and for each array by how much of its length JAX's differs."""
-    by_jax = Step(replace(step.model, stages=calculus.by_jax), step.lenses)
+    by_jax = Step(replace(step.model, stages=calculus.by_jax), step.photographs)
     hand, other = jax.jit(lambda *at: (step.gradient(*at)[0], by_jax.gradient(*at)[0]))(
         state, batch
     )
