@@ -154,7 +154,8 @@ def slope_of_rays(
     if not isinstance(asked, Draws) or model.config.derivatives == "auto":
         return slope(params, model, rays, asked)
     each = 2 * asked.coarse.shape[1] + asked.fine.shape[1]
-    together = math.gcd(count, 2 ** max(0, (SAMPLES_TOGETHER // each).bit_length() - 1))
+    limit = SAMPLES_TOGETHER.get(jax.default_backend(), ANYWHERE_ELSE)
+    together = math.gcd(count, 2 ** max(0, (limit // each).bit_length() - 1))
 
     def part(total, given):
         (loss, pixels), gradient = slope(params, model, *given)
@@ -166,8 +167,9 @@ def slope_of_rays(
     return (loss, jax.tree.map(lambda v: v.reshape(count, *v.shape[2:]), pixels)), gradient
 
 
-SAMPLES_TOGETHER = 1024 if jax.default_backend() == "cpu" else 2**18
-"""Samples of rays whose gradient is made at once."""
+SAMPLES_TOGETHER = {"cpu": 1024}
+"""Samples of rays whose gradient is made at once: a core's cache holds what 1024 make of 8 x 256."""
+ANYWHERE_ELSE = 2**18
 
 
 class Step:
