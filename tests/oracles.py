@@ -67,6 +67,23 @@ def interpolate(grid, x):
     return total
 
 
+def hash_encode(tables, x, vertices):
+    out = []
+    for table, n in zip(tables, vertices, strict=True):
+        starts = len(table) - n
+        total = 0
+        s = [min(max((c + 1) / 2 * (n - 1), 0), n - 1) for c in x]
+        for v in itertools.product(range(n), repeat=3):
+            share = math.prod(max(0, 1 - abs(s[a] - v[a])) for a in range(3))
+            if len(table) == n**3:
+                row = v[0] + n * v[1] + n * n * v[2]
+            else:
+                row = v[0] + ((v[1] * 2654435761 % 2**32) ^ (v[2] * 805459861 % 2**32)) % starts
+            total += share * np.asarray(table[row])
+        out.extend(total)
+    return np.array(out)
+
+
 def affine(x, W, b):
     return np.array([sum(x[i] * W[i][j] for i in range(len(x))) + b[j] for j in range(len(b))])
 

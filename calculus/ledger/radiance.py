@@ -46,6 +46,21 @@ def _grid(key):
     return normal(a, 5, 5, 5, 2), (cell + inside) / 2 - 1
 
 
+_HASHED = (3, 4, 6)
+"""Vertices of three grids: a dense one, and two whose lines start in 8 and 32 rows."""
+_ROWS = (3**3, 8 + 4, 32 + 6)
+
+
+def _tables(key):
+    a, b, c = jax.random.split(key, 3)
+    tables = tuple(normal(jax.random.fold_in(a, k), rows, 2) for k, rows in enumerate(_ROWS))
+    # between two faces of any of the grids, in every one of which it is then within a cell
+    faces = jnp.asarray(sorted({2 * k / (n - 1) - 1 for n in _HASHED for k in range(n)}))
+    between = jax.random.randint(b, (3,), 0, faces.size - 1)
+    inside = uniform(c, 3, low=0.1, high=0.9)
+    return tables, (1 - inside) * faces[between] + inside * faces[between + 1]
+
+
 def _affine(key):
     a, b, c = jax.random.split(key, 3)
     return normal(a, 4), normal(b, 4, 3), normal(c, 3)
@@ -169,7 +184,16 @@ def _vertices(n):
     ]
 
 
+def _uneven_tables():
+    """Tables no two rows of which are alike, in a cell of any grid."""
+    return tuple(
+        [[0.5 + 0.25 * (r * r % 23), 2.0 - 0.125 * (r * r * r % 29)] for r in range(rows)]
+        for rows in _ROWS
+    )
+
+
 _EXPM1 = "JAX has expm1(x) + 1 for expm1', and that keeps three digits of e^-30"
+_FACE = "a kink: 0 by (9), and in JAX the mean of both sides"
 _HALVES = "JAX has 1/2 for max' and 1 for |.|' at 0, which makes the slope 0 where it is 1/2"
 _SIZES = [0.0, 1e-30, 30.0, 1e4]
 _AT_ORIGIN = [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]]
@@ -224,7 +248,20 @@ RULES: tuple[Rule, ...] = (
             "outside": (_vertices(5), [1e4, -30.0, 0.3]),
             "between two cells": (_vertices(5), [0.0, 0.3, 0.0]),
         },
-        beyond_jax={"corner of the cube": "a kink: 0 by (5), and in JAX the mean of both sides"},
+        beyond_jax={"corner of the cube": _FACE},
+        shared=(0,),
+    ),
+    Rule(
+        grid,
+        "hash_encode",
+        _tables,
+        static={"vertices": _HASHED},
+        limits={
+            "corner of the cube": (_uneven_tables(), [1.0, -1.0, 1.0]),
+            "outside": (_uneven_tables(), [1e4, -30.0, 0.3]),
+            "between two cells": (_uneven_tables(), [0.0, 0.3, 0.0]),
+        },
+        beyond_jax={"corner of the cube": _FACE},
         shared=(0,),
     ),
     Rule(

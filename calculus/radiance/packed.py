@@ -100,10 +100,10 @@ def volume_render_packed(
 def volume_render_packed_fwd(sigma, delta, colours, t, background, stream):
     tau, _ = optical_depth_fwd(sigma, delta)
     (w, T_left), _ = weights_packed_fwd(tau, stream)
-    one = jnp.ones_like(t)
-    shown = stream.totals(w * jnp.stack([*colours.T, one, t]))  # (4), channels in front
-    colour = shown[:3].T + T_left[:, None] * background
-    return (colour, shown[3], shown[4]), (sigma, delta, colours, t, background, stream)
+    seen = jnp.concatenate([colours, jnp.ones_like(t)[:, None], t[:, None]], axis=1)
+    shown = stream.totals(w[:, None] * seen)  # (4), one sum for all five
+    colour = shown[:, :3] + T_left[:, None] * background
+    return (colour, shown[:, 3], shown[:, 4]), (sigma, delta, colours, t, background, stream)
 
 
 def volume_render_packed_bwd(residuals, cotangents):
@@ -111,8 +111,10 @@ def volume_render_packed_bwd(residuals, cotangents):
     colour_bar, opacity_bar, depth_bar = cotangents
     tau, _ = optical_depth_fwd(sigma, delta)
     (w, T_left), kept = weights_packed_fwd(tau, stream)
-    of_rays = stream.spread(jnp.stack([*colour_bar.T, opacity_bar, depth_bar]))
-    C_bar, A_bar, D_bar = of_rays[:3].T, of_rays[3], of_rays[4]
+    of_ray = stream.spread(
+        jnp.concatenate([colour_bar, opacity_bar[:, None], depth_bar[:, None]], axis=1)
+    )
+    C_bar, A_bar, D_bar = of_ray[:, :3], of_ray[:, 3], of_ray[:, 4]
     q = jnp.sum(colours * C_bar, axis=-1) + A_bar + t * D_bar  # (11)
     b_dot = jnp.sum(background * colour_bar, axis=-1)
     tau_bar, _ = weights_packed_bwd(kept, (q, b_dot))

@@ -17,7 +17,7 @@ from jaxtyping import Array, Float, Int
 
 
 class Stream(NamedTuple):
-    """Which of M samples belongs to which of R rays; arrays of samples have their M axis last."""
+    """Which of M samples belongs to which of R rays."""
 
     ray: Int[Array, " M"]
     """The ray of each sample, never falling; R for the padding at the end."""
@@ -37,46 +37,45 @@ class Stream(NamedTuple):
         """R, how many rays there are."""
         return self.first.shape[0] - 1
 
-    def owned(self, v: Float[Array, "*channels M"]) -> Float[Array, "*channels M"]:
+    def owned(self, v: Float[Array, "M *channels"]) -> Float[Array, "M *channels"]:
         """The numbers of samples, 0 at padding whatever stands there."""
-        return jnp.where(self._along(self.ray < self.rays, v), v, 0)
+        return jnp.where(_beside(self.ray < self.rays, v), v, 0)
 
-    def sums_through(self, v: Float[Array, "*channels M"]) -> Float[Array, "*channels M"]:
+    def sums_through(self, v: Float[Array, "M *channels"]) -> Float[Array, "M *channels"]:
         """For each sample, the sum from its ray's first sample through itself."""
         return self._scan(v, reverse=False)
 
-    def sums_before(self, v: Float[Array, "*channels M"]) -> Float[Array, "*channels M"]:
+    def sums_before(self, v: Float[Array, "M *channels"]) -> Float[Array, "M *channels"]:
         """For each sample, the sum of those of its ray that lie before it."""
-        through = self.sums_through(v)
-        moved = jnp.concatenate([jnp.zeros_like(v[..., :1]), through[..., :-1]], axis=-1)
+        moved = jnp.concatenate([jnp.zeros_like(v[:1]), self.sums_through(v)[:-1]])
         inner = jnp.concatenate([jnp.zeros(1, bool), self.ray[1:] == self.ray[:-1]])
-        return jnp.where(self._along(inner, v), moved, 0)
+        return jnp.where(_beside(inner, v), moved, 0)
 
-    def sums_behind(self, v: Float[Array, "*channels M"]) -> Float[Array, "*channels M"]:
+    def sums_behind(self, v: Float[Array, "M *channels"]) -> Float[Array, "M *channels"]:
         """For each sample, the sum of those of its ray that lie behind it, from the far end."""
-        through = self._scan(v, reverse=True)
-        moved = jnp.concatenate([through[..., 1:], jnp.zeros_like(v[..., :1])], axis=-1)
+        moved = jnp.concatenate([self._scan(v, reverse=True)[1:], jnp.zeros_like(v[:1])])
         inner = jnp.concatenate([self.ray[1:] == self.ray[:-1], jnp.zeros(1, bool)])
-        return jnp.where(self._along(inner, v), moved, 0)
+        return jnp.where(_beside(inner, v), moved, 0)
 
-    def totals(self, v: Float[Array, "*channels M"]) -> Float[Array, "*channels R"]:
+    def totals(self, v: Float[Array, "M *channels"]) -> Float[Array, "R *channels"]:
         """For each ray, the sum of its samples: read off where the ray ends; 0 without samples."""
         last = jnp.maximum(self.first[1:] - 1, 0)
         some = self.first[1:] > self.first[:-1]
-        return jnp.where(self._along(some, v), self.sums_through(v)[..., last], 0)
+        return jnp.where(_beside(some, v), self.sums_through(v)[last], 0)
 
-    def spread(self, x: Float[Array, "*channels R"]) -> Float[Array, "*channels M"]:
+    def spread(self, x: Float[Array, "R *channels"]) -> Float[Array, "M *channels"]:
         """For each sample, the number of its ray; 0 at padding."""
-        return self.owned(x[..., jnp.minimum(self.ray, self.rays - 1)])
+        return self.owned(x[jnp.minimum(self.ray, self.rays - 1)])
 
     def _scan(self, v, reverse):
         def joined(a, b):  # associative, since the samples of a ray stand together
             (ray_a, sum_a), (ray_b, sum_b) = a, b
             return ray_b, sum_b + jnp.where(ray_a == ray_b, sum_a, 0)
 
-        ray = jnp.broadcast_to(self._along(self.ray, v), v.shape)
-        return jax.lax.associative_scan(joined, (ray, v), reverse=reverse, axis=v.ndim - 1)[1]
+        ray = jnp.broadcast_to(_beside(self.ray, v), v.shape)
+        return jax.lax.associative_scan(joined, (ray, v), reverse=reverse)[1]
 
-    def _along(self, row, v):
-        """A row of samples or rays, with axes for the channels of v."""
-        return row.reshape((1,) * (v.ndim - 1) + row.shape)
+
+def _beside(row, v):
+    """One entry for each sample or ray, with axes for the channels of v."""
+    return row.reshape(row.shape + (1,) * (v.ndim - 1))
