@@ -50,8 +50,8 @@ Cotangent    contract (7), (8) and (11); each sum runs over all points as well
 The way back keeps the points and the tables, no indices and no shares: those are three floors, a
 hash and eight products, made again faster than they are read. Each sum goes corner by corner and
 point by point, the same at every run; a GPU adds in the order of arrival, unless XLA is forbidden.
-No index leaves its table, whatever x is: one that is NaN is taken to lie in the first cell, and its
-y and x_bar are NaN, with the cotangents of that cell.
+No index leaves its table, whatever x is: one that is NaN is taken to lie in the first cell, and
+makes NaN of its y and of the cotangents there.
 """
 
 import functools
