@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, Int, Int32, UInt8
 
 from calculus.radiance import camera
@@ -13,8 +12,8 @@ from calculus.radiance.stream import Stream
 from data.scene import Split
 from nerf import occupancy
 from nerf.config import Config
-from nerf.occupancy import Occupancy
-from nerf.render import BACKGROUNDS
+from nerf.occupancy import Density, Occupancy
+from nerf.render import BACKGROUNDS, OPAQUE
 
 
 class Photographs(NamedTuple):
@@ -101,52 +100,83 @@ def rays_of(batch: Batch, photographs: Photographs, config: Config, key: jax.Arr
     return Rays(origin, direction, photograph, background, jnp.full(rays, 1 / rays))
 
 
-def packed(rays: Rays, grid: Occupancy, config: Config, key: jax.Array) -> tuple[Rays, Packed]:
+def packed(
+    rays: Rays, grid: Occupancy, density: Density, config: Config, key: jax.Array
+) -> tuple[Rays, Packed]:
     """As many of the rays as fill the step's samples, and these samples.
 
-    Rays are taken in their order, some at a time, until the next does not fit: so their number
-    follows what a ray needs at the moment, in one program. A ray without samples shows its
-    background whatever the field is; it counts, and costs nothing.
+    Rays are taken in their order, a few at a time, until the next does not fit: so their number
+    follows what a ray needs at the moment, in one program. Where a ray is opaque already by
+    `density`, it needs nothing more: no gradient would come from there. A ray without samples shows
+    its background whatever the field is; it counts, and costs nothing.
     """
-    count, steps = len(rays.share), config.sampling.steps
-    at_once = math.gcd(count, RAYS_AT_ONCE)
+    count, room, steps = len(rays.share), config.training.samples, config.sampling.steps
+    at_once = min(RAYS_AT_ONCE, count)
+    looked_at = max(min(SAMPLES_LOOKED_AT, room), steps + occupancy.BITS)
     jitter = jax.random.uniform(key, (count,))
-    words = -(-steps // occupancy.BITS)
-    nothing = occupancy.Found(
-        jnp.zeros_like(rays.share),
-        jnp.zeros((count, words), jnp.uint32),
-        jnp.zeros(count, jnp.int32),
-    )
+
+    def ahead(v):  # so that the last rays are a full number of rays too
+        return jnp.pad(v, ((0, at_once), *((0, 0),) * (v.ndim - 1)))
+
+    origins, directions, jitters = (ahead(v) for v in (rays.origin, rays.direction, jitter))
 
     def room_left(at):
-        asked, samples, _ = at
-        return (asked < count) & (samples < config.training.samples)
+        asked, filled, _, _ = at
+        return (asked < count) & (filled < room)
 
     def look(at):
-        asked, samples, found = at
+        asked, filled, lengths, t = at
         origin, direction, part = (
-            jax.lax.dynamic_slice_in_dim(v, asked, at_once) for v in (*rays[:2], jitter)
+            jax.lax.dynamic_slice_in_dim(v, asked, at_once) for v in (origins, directions, jitters)
         )
-        more = occupancy.find(grid, origin, direction, part, steps)
-        found = jax.tree.map(
-            lambda whole, part: jax.lax.dynamic_update_slice_in_dim(whole, part, asked, 0),
-            found,
-            more,
+        found = occupancy.find(grid, origin, direction, part, steps)
+        real = asked + jnp.arange(at_once) < count
+        fits = (jnp.cumsum(found.counts) <= looked_at) & real
+        stream = Stream.of(jnp.where(fits, found.counts, 0), looked_at)
+        ray, rank = _places(stream)
+        there = occupancy.distance(found, ray, rank, part, steps)
+        sigma = density(camera.points(origin[ray], direction[ray], there[:, None])[:, 0])
+        depth = stream.sums_before(sigma) * occupancy.step_length(steps)
+        needed = stream.totals((depth < -math.log(OPAQUE)).astype(there.dtype)).astype(jnp.int32)
+        # depth rises, so what a ray needs is its first samples
+        shorter = Stream.of(needed, looked_at)
+        ray, rank = _places(shorter)
+        t = jax.lax.dynamic_update_slice_in_dim(t, there[stream.first[ray] + rank], filled, 0)
+        lengths = jax.lax.dynamic_update_slice_in_dim(lengths, needed, asked, 0)
+        return (
+            asked + jnp.sum(fits, dtype=jnp.int32),
+            filled + shorter.first[-1],
+            lengths,
+            t,
         )
-        return asked + at_once, samples + jnp.sum(more.counts, dtype=jnp.int32), found
 
-    asked, _, found = jax.lax.while_loop(room_left, look, (np.int32(0), np.int32(0), nothing))
-    fits = jnp.cumsum(found.counts) <= config.training.samples
-    kept = fits & (jnp.arange(count) < asked)
-    stream = Stream.of(jnp.where(kept, found.counts, 0), config.training.samples)
-    ray = jnp.minimum(stream.ray, count - 1)
-    rank = jnp.arange(config.training.samples, dtype=jnp.int32) - stream.first[ray]
-    t = occupancy.distance(found, ray, rank, jitter, steps)
+    asked, _, lengths, t = jax.lax.while_loop(
+        room_left,
+        look,
+        (
+            jnp.int32(0),
+            jnp.int32(0),
+            jnp.zeros(count + at_once, jnp.int32),
+            jnp.zeros(room + looked_at, jitter.dtype),
+        ),
+    )
+    lengths, seen = lengths[:count], jnp.arange(count) < asked
+    fits = jnp.cumsum(lengths) <= room
+    kept = fits & seen
+    stream = Stream.of(jnp.where(kept, lengths, 0), room)
     taken = jnp.sum(kept)
-    dropped = jnp.sum(~fits & (found.counts > 0))
+    dropped = jnp.sum(seen & ~fits)
     share = kept / jnp.maximum(taken, 1).astype(rays.share.dtype)
-    return rays._replace(share=share), Packed(stream, t, taken, dropped)
+    return rays._replace(share=share), Packed(stream, t[:room], taken, dropped)
 
 
 RAYS_AT_ONCE = 1024
 """Rays that look for occupied cells together, before it is known whether more are needed."""
+SAMPLES_LOOKED_AT = 16384
+"""Samples whose density is asked together, to see where their rays are opaque."""
+
+
+def _places(stream: Stream) -> tuple[Array, Array]:
+    """For each sample its ray, and its number along it; at padding those of some ray."""
+    ray = jnp.minimum(stream.ray, stream.rays - 1)
+    return ray, jnp.arange(stream.ray.shape[0], dtype=jnp.int32) - stream.first[ray]

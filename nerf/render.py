@@ -170,17 +170,19 @@ class Renderer:
             ]
             for chunk in chunks
         ]
-        found = occupancy.Found(*map(np.concatenate, zip(*parts, strict=True)))
+        t_near, words, counts = map(np.concatenate, zip(*parts, strict=True))
         seen = np.zeros((len(at), 5), np.float32)  # colour, opacity, depth
         rank = np.zeros(len(at), np.int32)
-        alive = np.flatnonzero(found.counts)
+        alive = np.flatnonzero(counts)
         tick(len(at) - len(alive))
         while len(alive):
             for chunk in _chunks(alive, self.rays):
-                cut = (_filled(v, chunk, self.rays) for v in (at, *found, seen, rank))
+                cut = (
+                    _filled(v, chunk, self.rays) for v in (at, t_near, words, counts, seen, rank)
+                )
                 seen[chunk] = np.asarray(self._advance(params, *cut, *lens))[: len(chunk)]
             rank[alive] += SAMPLES_A_ROUND
-            goes_on = (rank[alive] < found.counts[alive]) & (1 - seen[alive, 3] > OPAQUE)
+            goes_on = (rank[alive] < counts[alive]) & (1 - seen[alive, 3] > OPAQUE)
             tick(len(alive) - int(goes_on.sum()))
             alive = alive[goes_on]
         colour = seen[:, :3] + (1 - seen[:, 3:4]) * self._background

@@ -168,7 +168,7 @@ def slope_of_rays(
 
 
 SAMPLES_TOGETHER = {"cpu": 1024}
-"""Samples of rays whose gradient is made at once: a core's cache holds what 1024 make of 8 x 256."""
+"""Samples of rays whose gradient is made at once: few enough for a core's cache."""
 ANYWHERE_ELSE = 2**18
 
 
@@ -230,7 +230,11 @@ class Step:
         rays = rays_of(batch, photographs, self.config, background_key)
         if state.grid is None:
             return rays, Draws.of(self.config, len(rays.share), cut_key)
-        return packed(rays, state.grid, self.config, cut_key)
+        return packed(rays, state.grid, self._density(state.params), self.config, cut_key)
+
+    def _density(self, params: Params) -> Callable[[Array], Array]:
+        field = self.model.field(params)
+        return lambda x: field.density(x, self.model.stages)[0]
 
     def loss(self, state: TrainState, batch: Batch, model: Model | None = None) -> Callable:
         """The loss of one batch as a function of the parameters alone: what is differentiated.
@@ -293,10 +297,9 @@ class Step:
     def _look_around(self, state: TrainState, everywhere: bool) -> TrainState:
         assert state.grid is not None
         seed = jax.random.key(self.config.seed ^ 0x6F63)  # another stream than the steps'
-        field = self.model.field(state.params)
         grid = occupancy.update(
             state.grid,
-            lambda x: field.density(x, self.model.stages)[0],
+            self._density(state.params),
             jax.random.fold_in(seed, state.step),
             self.config.occupancy,
             everywhere,
