@@ -119,6 +119,8 @@ class TrainingConfig:
     """How it falls: by a factor of 0.33 at 1/2, 3/4 and 9/10 of the run, or all the time."""
     final_learning_rate: float = 1e-3
     """Of Adam, at the end (schedule exponential)."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of the factors of matrix products on an accelerator; sums are float32. A CPU ignores it."""
     weight_decay: float = 1e-6
     """What a step takes off each weight of the networks, tables not, in parts of the gradient."""
     beta1: float = 0.9
