@@ -25,19 +25,32 @@ Cotangent    contract (4): sums over samples, which is a product of matrices
     H_bar_l = Z_bar_l W_l^T,    Z_bar_{l-1} = M_{l-1} H_bar_l,    Z_bar_K = Y_bar  (9)
     W_bar_l = H_l^T Z_bar_l,    b_bar_l = sum over rows of Z_bar_l                 (10)
 
-Only X is kept. The way back goes through the samples block by block and makes the H_l of a
-block again: one more forward pass, but its activations never leave the cache, and S x n x K
-numbers are neither written to memory nor read from it.
+What is kept: of few samples the H_l, of many X alone. The way back then makes the H_l again, a
+step of samples at a time: one more forward pass, but its numbers never leave the caches, and
+S x n x K of them are neither written to memory nor read from it.
+
+The way back holds a sample in each column, W_bar_l = H_l Z_bar_l^T: a sum along rows, which lie
+in memory as they are read. With samples in rows it would run across them, the slowest way to
+multiply. X and W_bar_1^T = Z_bar_1 X alone stay as they came. A step is cut into slabs, each with
+a W_bar of its own: one small W_bar is no work for two cores, several are.
 """
 
 import functools
+import math
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-BLOCK = 1024
-"""Samples a block: 1024 x 256 float32 are 1 MiB, what the L2 cache of one core holds."""
+SLAB = 1024
+"""Samples side by side in one product on the way back."""
+
+STEP = 5 * 2**18
+"""Numbers that the layers are given in one step: with their cotangents, what the caches hold."""
+
+KEPT = {"cpu": 2**22, "other": 2**28}
+"""Numbers that the layers are given in one block: so many are kept, and no more held at once."""
 
 Layers = tuple[tuple[Float[Array, "_ _"], Float[Array, " _"]], ...]
 
@@ -83,30 +96,38 @@ def mlp(layers: Layers, x: Float[Array, "*batch n"], skip: int = 0) -> Float[Arr
 
 def mlp_fwd(layers, x, skip):
     rows = x.reshape(-1, x.shape[-1])
-    if rows.shape[0] <= BLOCK:
-        y = _forward(layers, rows, skip)[-1]
-    else:
-        blocks = _in_blocks(rows)
-        y = jax.lax.map(lambda block: _forward(layers, block, skip)[-1], blocks)
-        y = y.reshape(-1, y.shape[-1])[: rows.shape[0]]
-    return y.reshape(*x.shape[:-1], -1), (layers, x)
+    blocks = _plan(layers, rows.shape[0]).blocks
+    turned = _turned(layers)
+    if blocks == 1:
+        given, y = _forward(turned, rows.T, skip)
+        return y.T.reshape(*x.shape[:-1], -1), (layers, x, given[1:])
+    y = jax.lax.map(lambda X: _forward(turned, X, skip, columns=False)[1], _cut(rows, blocks))
+    y = y.reshape(-1, y.shape[-1])[: rows.shape[0]]
+    return y.reshape(*x.shape[:-1], -1), (layers, x, None)
 
 
 def mlp_bwd(skip, residuals, y_bar):
-    layers, x = residuals
+    layers, x, given = residuals
     rows, bar = x.reshape(-1, x.shape[-1]), y_bar.reshape(-1, y_bar.shape[-1])
-    if rows.shape[0] <= BLOCK:
-        layers_bar, x_bar = _backward(layers, rows, bar, skip)
-        return layers_bar, x_bar.reshape(x.shape)
+    if given is not None:
+        layers_bar, x_bar = _backward(layers, rows, given, bar.T, skip)
+        return _first_turned(layers_bar), x_bar.T.reshape(x.shape)
+    _, steps, slabs = _plan(layers, rows.shape[0])
+    start = jax.tree.map(jnp.zeros_like, _first_turned(layers))
+    layers = jax.tree.map(lambda a: jnp.broadcast_to(a, (*slabs, *a.shape)), layers)
+    turned = _turned(layers)  # here: a product with W.T within the loop would not be as fast
 
-    def block(total, given):
-        layers_bar, x_bar = _backward(layers, given[0], given[1], skip)
-        return jax.tree.map(jnp.add, total, layers_bar), x_bar
+    def step(total, now):
+        X, Z_bar = now
+        given, _ = _forward(turned, X.mT, skip)
+        layers_bar, X_bar = _backward(layers, X, given[1:], Z_bar, skip)
+        return jax.tree.map(jnp.add, total, layers_bar), X_bar
 
-    start = jax.tree.map(jnp.zeros_like, layers)
-    # rows added to fill the last block have a cotangent of zero, and so no effect
-    layers_bar, x_bar = jax.lax.scan(block, start, (_in_blocks(rows), _in_blocks(bar)))
-    return layers_bar, x_bar.reshape(-1, x.shape[-1])[: rows.shape[0]].reshape(x.shape)
+    # rows added to fill the last slab have a cotangent of zero, and so no effect
+    X, Z_bar = _cut(rows, steps, *slabs), _cut(bar, steps, *slabs).mT
+    layers_bar, X_bar = jax.lax.scan(step, start, (X, Z_bar))
+    x_bar = X_bar.mT.reshape(-1, x.shape[-1])[: rows.shape[0]]
+    return _first_turned(layers_bar), x_bar.reshape(x.shape)
 
 
 mlp.defvjp(mlp_fwd, mlp_bwd)
@@ -116,13 +137,13 @@ def mlp_jacobian(
     layers: Layers, x: Float[Array, " n"], skip: int = 0
 ) -> tuple[tuple[tuple[Float[Array, "m _ _"], Float[Array, "m _"]], ...], Float[Array, "m n"]]:
     """dy/dlayers and dy/dx of one sample, as (5)-(7) read."""
-    given, y = _forward(layers, x[None, :], skip)
+    given, y = _forward(_turned(layers), x[:, None], skip)
     B = jnp.eye(y.size)  # (5): [n_l, outputs]
     dx = jnp.zeros((x.size, y.size))
     slopes = []
     for l in range(len(layers), 0, -1):
-        h, (W, _) = given[l - 1][0], layers[l - 1]
-        slopes.append((jnp.einsum("i,kj->jik", h, B), B.T))  # (6)
+        H, (W, _) = given[l - 1], layers[l - 1]
+        slopes.append((jnp.einsum("i,kj->jik", H[:, 0], B), B.T))  # (6)
         H_bar = W @ B
         if l == skip:
             H_bar, to_x = H_bar[: -x.size], H_bar[-x.size :]
@@ -130,44 +151,69 @@ def mlp_jacobian(
         if l == 1:
             dx = dx + H_bar
         else:
-            B = jnp.where(_mask(h, l, skip, x.size)[:, None], H_bar, 0)
+            B = jnp.where(_mask(H, l, skip, x.size), H_bar, 0)
     return tuple(reversed(slopes)), dx.T
 
 
-def _forward(layers, rows, skip):
-    """What each layer is given, H_1 .. H_K (2), and Y (3)."""
-    h, given = rows, []
-    for l, (W, b) in enumerate(layers, start=1):
+def _forward(turned, X, skip, columns=True):
+    """What each layer is given, H_1 .. H_K (2), and Z_K (3); samples in columns, or in rows."""
+    H, given = X, []
+    for l, (W_T, b) in enumerate(turned, start=1):
         if l == skip:
-            h = jnp.concatenate([h, rows], axis=-1)
-        given.append(h)
-        z = h @ W + b[None, :]  # (3)
-        h = jnp.where(z <= 0, 0, z)  # (2); NaN passes, or a broken layer would look like a dead one
-    return given, z
+            H = jnp.concatenate([H, X], axis=-2 if columns else -1)
+        given.append(H)
+        Z = W_T @ H + b[..., :, None] if columns else H @ W_T.T + b[None, :]  # (3)
+        H = jnp.where(Z <= 0, 0, Z)  # (2); NaN passes, or a broken layer would look like a dead one
+    return given, Z
 
 
-def _backward(layers, rows, y_bar, skip):
-    given, _ = _forward(layers, rows, skip)
-    z_bar, x_bar, layers_bar = y_bar, jnp.zeros_like(rows), []
+def _backward(layers, X, given, Z_bar, skip):
+    """Cotangents of the layers, the first one's W_bar turned, and of X, each sample a column."""
+    inputs, layers_bar, X_bar = X.shape[-1], [], 0
+    slabs = tuple(range(X.ndim - 2))
     for l in range(len(layers), 0, -1):
-        h, (W, _) = given[l - 1], layers[l - 1]
-        layers_bar.append((h.T @ z_bar, jnp.sum(z_bar, axis=0)))  # (10)
-        h_bar = z_bar @ W.T
+        W_bar = given[l - 2] @ Z_bar.mT if l > 1 else Z_bar @ X
+        layers_bar.append((jnp.sum(W_bar, axis=slabs), jnp.sum(Z_bar, axis=(*slabs, -1))))  # (10)
+        H_bar = layers[l - 1][0] @ Z_bar
         if l == skip:
-            h_bar, to_x = h_bar[:, : -rows.shape[1]], h_bar[:, -rows.shape[1] :]
-            x_bar = x_bar + to_x
-        if l == 1:
-            x_bar = x_bar + h_bar
-        else:
-            z_bar = jnp.where(_mask(h, l, skip, rows.shape[1]), h_bar, 0)  # (9)
-    return tuple(reversed(layers_bar)), x_bar
+            H_bar, X_bar = H_bar[..., :-inputs, :], H_bar[..., -inputs:, :]
+        if l > 1:
+            Z_bar = jnp.where(_mask(given[l - 2], l, skip, inputs), H_bar, 0)  # (9)
+    return tuple(reversed(layers_bar)), H_bar + X_bar
 
 
-def _mask(h, l, skip, inputs):
+def _mask(H, l, skip, inputs):
     """M_{l-1}, read off what layer l is given: a rectified number is positive or was cut."""
-    return (h[..., :-inputs] if l == skip else h) > 0
+    return (H[..., :-inputs, :] if l == skip else H) > 0
 
 
-def _in_blocks(rows):
-    missing = -rows.shape[0] % BLOCK
-    return jnp.pad(rows, ((0, missing), (0, 0))).reshape(-1, BLOCK, rows.shape[1])
+def _turned(layers):
+    return tuple((W.mT, b) for W, b in layers)
+
+
+def _first_turned(layers):
+    (W, b), *others = layers
+    return (W.mT, b), *others
+
+
+class _Plan(NamedTuple):
+    blocks: int  # of the forward; a single one is kept
+    steps: int  # of the way back
+    slabs: tuple[int, ...]  # of a step, side by side: () for one alone
+
+
+def _plan(layers, samples):
+    cpu = jax.default_backend() == "cpu"
+    numbers = sum(W.shape[0] for W, _ in layers)  # of one sample
+    blocks = max(1, -(-samples * numbers // KEPT["cpu" if cpu else "other"]))
+    if not cpu:
+        return _Plan(blocks, blocks, ())
+    slabs = 2 ** int(math.log2(max(1, STEP // (SLAB * numbers))))
+    return _Plan(blocks, -(-samples // (slabs * SLAB)), (slabs,) if slabs > 1 else ())
+
+
+def _cut(rows, *parts):
+    """rows in as many parts, all of one size: rows of zeros fill up the last."""
+    length = -(-rows.shape[0] // math.prod(parts))
+    missing = math.prod(parts) * length - rows.shape[0]
+    return jnp.pad(rows, ((0, missing), (0, 0))).reshape(*parts, length, rows.shape[1])

@@ -31,26 +31,26 @@ def _transposed(x, W, b):
 
 
 def _mask_forgotten(skip, residuals, y_bar):
-    layers, x = residuals
+    layers, x, _ = residuals
     open_gates = tuple((W, b + 1e6) for W, b in layers)
     right, _ = dense.mlp_bwd(skip, residuals, y_bar)
-    wrong, x_bar = dense.mlp_bwd(skip, (open_gates, x), y_bar)
+    wrong, x_bar = dense.mlp_bwd(skip, (open_gates, x, None), y_bar)
     return (wrong[0], *right[1:]), x_bar
 
 
 def _skip_forgotten(skip, residuals, y_bar):
     """The input's second way into the network gets no cotangent."""
-    layers, x = residuals
+    layers, x, _ = residuals
     W, b = layers[skip - 1]
     closed = W.at[-x.shape[-1] :].set(0.0)
     cut = (*layers[: skip - 1], (closed, b), *layers[skip:])
     layers_bar, _ = dense.mlp_bwd(skip, residuals, y_bar)
-    return layers_bar, dense.mlp_bwd(skip, (cut, x), y_bar)[1]
+    return layers_bar, dense.mlp_bwd(skip, (cut, x, None), y_bar)[1]
 
 
 def _output_rectified(skip, residuals, y_bar):
     """A mask on the last layer as well: outputs below zero are not trained."""
-    layers, x = residuals
+    layers, x, _ = residuals
     (y, _) = dense.mlp_fwd(layers, x, skip)
     return dense.mlp_bwd(skip, residuals, jnp.where(y > 0, y_bar, 0))
 
