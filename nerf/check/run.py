@@ -234,7 +234,9 @@ def _errors(calls: list[Call]) -> dict[str, list[float]]:
 
 
 def _moved(v, r):
-    """Off by a hundred-thousandth either way, never by less than half of that."""
+    """Off by a hundred-thousandth either way, never by less than half of that; not an index."""
+    if not jnp.issubdtype(v.dtype, jnp.floating):
+        return v
     return v * (1 + 1e-5 * jnp.sign(r) * (0.5 + jnp.exp(-jnp.abs(r))))
 
 
@@ -250,6 +252,8 @@ def _pullback_error(by_hand, by_jax, static, given, bar):
     )
     errors = []
     for a, b in zip(jax.tree.leaves(hand), jax.tree.leaves(other), strict=True):
+        if a.dtype == jax.dtypes.float0:  # of an index
+            continue
         gap, scale = jnp.max(jnp.abs(a - b)), jnp.max(jnp.abs(b))
         gap = jnp.where(jnp.isnan(gap), jnp.inf, gap)
         errors.append(jnp.where(scale > 0, gap / scale, gap))

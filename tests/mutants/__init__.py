@@ -11,6 +11,7 @@ from tests.mutants import (
     dense,
     encoding,
     grid,
+    packed,
     photometric,
     pixel,
     rendering,
@@ -29,5 +30,6 @@ MUTANTS: tuple[Mutant, ...] = (
     *compositing.MUTANTS,
     *pixel.MUTANTS,
     *rendering.MUTANTS,
+    *packed.MUTANTS,
     *photometric.MUTANTS,
 )
