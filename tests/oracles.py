@@ -143,6 +143,21 @@ def volume_render(sigma, delta, colours, t, background):
     return accumulate(w, T, colours, t, background)
 
 
+def weights_packed(tau, stream):
+    w, left = [0 * depth for depth in tau], []
+    for a, b in itertools.pairwise(stream.first.tolist()):
+        w[a:b], T = weights(tau[a:b])
+        left.append(T)
+    return np.array(w), np.array(left)
+
+
+def volume_render_packed(sigma, delta, colours, t, background, stream):
+    pixels = []
+    for ray, (a, b) in enumerate(itertools.pairwise(stream.first.tolist())):
+        pixels.append(volume_render(sigma[a:b], delta[a:b], colours[a:b], t[a:b], background[ray]))
+    return tuple(np.array(part) for part in zip(*pixels, strict=True))
+
+
 def squared_error(colours, photograph, share):
     return sum(
         m * sum((c - y) ** 2 for c, y in zip(row, truth, strict=True))

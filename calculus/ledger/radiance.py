@@ -12,10 +12,12 @@ from calculus.radiance import (
     encoding,
     grid,
     harmonics,
+    packed,
     photometric,
     pixel,
     rendering,
 )
+from calculus.radiance.stream import Stream
 
 
 def _rotation(key):
@@ -119,6 +121,22 @@ def _ray(key):
     return 3 * sigma, delta, colours, t, background
 
 
+def _stream():
+    """Rays without samples at the front, in the middle and at the end; three of padding."""
+    return Stream.of(jnp.array([0, 3, 1, 0, 4, 2, 0]), 13)
+
+
+def _packed(key):
+    a, b, c, d, e = jax.random.split(key, 5)
+    return (
+        uniform(a, 13, high=6.0),
+        uniform(b, 13, low=0.05, high=0.7),
+        uniform(c, 13, 3),
+        uniform(d, 13, low=1.0, high=5.0),
+        uniform(e, 7, 3),
+    )
+
+
 def _pictures(key):
     a, b, c = jax.random.split(key, 3)
     return uniform(a, 4, 3), uniform(b, 4, 3), uniform(c, 4, low=0.1)
@@ -171,6 +189,24 @@ def _with_scene(tau):
     n = len(tau)
     colours, t, background = _SCENE
     return tau, [1.0] * n, colours[:n], t[:n], background
+
+
+_WALL, _LEAK = [1e4], [1e-6, 2e-6, 3e-6]
+_TAU_PACKED = {
+    "empty": [0.0] * 13,
+    "thin": [1e-30] * 13,
+    "walls in front": _WALL + [0.3, 0.2] + _WALL * 2 + [0.5, 0.1, 0.4] + _WALL + [0.2] * 4,
+    "walls behind": [0.3, 0.2] + _WALL * 2 + [0.5, 0.1, 0.4] + _WALL + [0.2] + _WALL * 4,
+    "thick": [30.0] * 13,
+    "leaks between walls": _LEAK + _WALL * 5 + _LEAK[:2] + _WALL * 3,
+    "leaks behind walls": [10.0, *_LEAK, 10.0, *_LEAK, 10.0, 1e-6, *_LEAK],
+}
+
+
+def _with_scene_packed(tau):
+    colours, t, _ = _SCENE
+    backgrounds = [[0.1 * r, 1 - 0.1 * r, 0.5] for r in range(7)]
+    return tau, [1.0] * 13, (colours * 3)[:13], (t * 3)[:13], backgrounds
 
 
 def _vertices(n):
@@ -331,6 +367,22 @@ RULES: tuple[Rule, ...] = (
         limits={name: _with_scene(*tau) for name, tau in _TAU.items()},
         beyond_jax={"thick": _EXPM1},
         ids=("7.23", "7.26", "7.27", "7.28", "7.29", "7.32"),
+    ),
+    Rule(
+        packed,
+        "weights_packed",
+        lambda key: (uniform(key, 13, high=2.0),),
+        limits={name: (tau,) for name, tau in _TAU_PACKED.items()},
+        beyond_jax={"thick": _EXPM1},
+        stream=_stream,
+    ),
+    Rule(
+        packed,
+        "volume_render_packed",
+        _packed,
+        limits={name: _with_scene_packed(tau) for name, tau in _TAU_PACKED.items()},
+        beyond_jax={"thick": _EXPM1},
+        stream=_stream,
     ),
     Rule(
         photometric,

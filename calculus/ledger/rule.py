@@ -2,10 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from types import ModuleType
 from typing import Any
 
 import jax
+
+from calculus.radiance.stream import Stream
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,8 @@ class Rule:
     the formula holds. `beyond_jax` names those of them where JAX's derivative of the forward is
     wrong or another choice, and says why; the truth there is differences of the oracle, taken in
     200 digits, outwards where the two sides differ. `reduces` is true where a batch is summed into
-    one number. `ids` are the entries of docs/catalogue.csv that the rule answers.
+    one number. `stream` is made for a rule on packed samples: the example fills it, and a call may
+    name another one. `ids` are the entries of docs/catalogue.csv that the rule answers.
     """
 
     page: ModuleType
@@ -29,25 +33,41 @@ class Rule:
     shared: tuple[int, ...] = ()
     static: dict[str, Any] = field(default_factory=dict)
     reduces: bool = False
+    stream: Callable[[], Stream] | None = None
     ids: tuple[str, ...] = ()
 
     @property
+    def given(self) -> dict[str, Any]:
+        """What a call is given beside the numbers that have a derivative."""
+        return self.static if self.stream is None else self.static | {"stream": self.stream()}
+
+    @property
     def by_hand(self) -> Callable:
-        """The function with its rule, static arguments filled in."""
-        decorated = getattr(self.page, self.name)
-        return lambda *arguments: decorated(*arguments, **self.static)
+        """The function with its rule, all that is given filled in."""
+        return partial(getattr(self.page, self.name), **self.given)
 
     @property
     def by_jax(self) -> Callable:
         """The same function without its rule."""
-        undecorated = getattr(self.page, self.name).fun
-        return lambda *arguments: undecorated(*arguments, **self.static)
+        return partial(getattr(self.page, self.name).fun, **self.given)
 
     @property
     def jacobian(self) -> Callable:
         """The dense Jacobian by hand: a tuple over arguments, within one over outputs."""
-        dense_form = getattr(self.page, f"{self.name}_jacobian")
-        return lambda *arguments: dense_form(*arguments, **self.static)
+        return partial(getattr(self.page, f"{self.name}_jacobian"), **self.given)
+
+    def filling(self, stream: Stream, key: jax.Array) -> tuple:
+        """Arguments for another stream: those of as many examples as it takes, put in a row."""
+        assert self.stream is not None
+        samples, rays = len(self.stream().ray), self.stream().rays
+        number = max(-(-len(stream.ray) // samples), -(-stream.rays // rays))
+        drawn = jax.vmap(self.example)(jax.random.split(key, number))
+
+        def in_a_row(v):
+            count = len(stream.ray) if v.shape[1] == samples else stream.rays
+            return v.reshape(-1, *v.shape[2:])[:count]
+
+        return tuple(in_a_row(v) for v in drawn)
 
 
 def normal(key: jax.Array, *shape: int) -> jax.Array:

@@ -150,18 +150,20 @@ def volume_render_packed_jacobian(
     identity, rays = jnp.eye(3), jnp.eye(stream.rays)
     wide, flat = jnp.zeros((*dA.shape, 3)), jnp.zeros((stream.rays, *background.shape))
     colour = (
-        dC * delta,
-        dC * sigma,  # (8)
+        dC * delta[None, None, :],
+        dC * sigma[None, None, :],  # (8)
         jnp.einsum("rk,k,ab->rakb", of_ray, w, identity),
         jnp.zeros_like(dC),
         jnp.einsum("r,rs,ab->rasb", T_left, rays, identity),  # (9)
     )
-    opacity = (dA * delta, dA * sigma, wide, jnp.zeros_like(dA), flat)
-    depth = (dD * delta, dD * sigma, wide, of_ray * w, flat)
+    opacity = (dA * delta[None, :], dA * sigma[None, :], wide, jnp.zeros_like(dA), flat)
+    depth = (dD * delta[None, :], dD * sigma[None, :], wide, of_ray * w[None, :], flat)
     return colour, opacity, depth
 
 
 def _blocks(stream, dtype):
     """[r(k) = r] of rays and samples, and [r(i) = r(k), i > k] of samples k and i."""
-    of_ray = (jnp.arange(stream.rays)[:, None] == stream.ray[None, :]).astype(dtype)
+    of_ray = (
+        jnp.arange(stream.rays, dtype=stream.ray.dtype)[:, None] == stream.ray[None, :]
+    ).astype(dtype)
     return of_ray, jnp.triu(of_ray.T @ of_ray, k=1)

@@ -9,6 +9,7 @@ a thin ray behind thousands of opaque ones, every digit. Nothing is scattered ei
 the order of their arrival would make a gradient on a GPU differ from run to run.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -37,43 +38,47 @@ class Stream(NamedTuple):
         """R, how many rays there are."""
         return self.first.shape[0] - 1
 
-    def owned(self, v: Float[Array, "M *channels"]) -> Float[Array, "M *channels"]:
+    def owned(self, v: Float[Array, " M *channels"]) -> Float[Array, " M *channels"]:
         """The numbers of samples, 0 at padding whatever stands there."""
         return jnp.where(_beside(self.ray < self.rays, v), v, 0)
 
-    def sums_through(self, v: Float[Array, "M *channels"]) -> Float[Array, "M *channels"]:
+    def sums_through(self, v: Float[Array, " M *channels"]) -> Float[Array, " M *channels"]:
         """For each sample, the sum from its ray's first sample through itself."""
-        return self._scan(v, reverse=False)
+        return _scan(v, self.ray, reverse=False)
 
-    def sums_before(self, v: Float[Array, "M *channels"]) -> Float[Array, "M *channels"]:
+    def sums_before(self, v: Float[Array, " M *channels"]) -> Float[Array, " M *channels"]:
         """For each sample, the sum of those of its ray that lie before it."""
         moved = jnp.concatenate([jnp.zeros_like(v[:1]), self.sums_through(v)[:-1]])
         inner = jnp.concatenate([jnp.zeros(1, bool), self.ray[1:] == self.ray[:-1]])
         return jnp.where(_beside(inner, v), moved, 0)
 
-    def sums_behind(self, v: Float[Array, "M *channels"]) -> Float[Array, "M *channels"]:
+    def sums_behind(self, v: Float[Array, " M *channels"]) -> Float[Array, " M *channels"]:
         """For each sample, the sum of those of its ray that lie behind it, from the far end."""
-        moved = jnp.concatenate([self._scan(v, reverse=True)[1:], jnp.zeros_like(v[:1])])
+        moved = jnp.concatenate([_scan(v, self.ray, reverse=True)[1:], jnp.zeros_like(v[:1])])
         inner = jnp.concatenate([self.ray[1:] == self.ray[:-1], jnp.zeros(1, bool)])
         return jnp.where(_beside(inner, v), moved, 0)
 
-    def totals(self, v: Float[Array, "M *channels"]) -> Float[Array, "R *channels"]:
+    def totals(self, v: Float[Array, " M *channels"]) -> Float[Array, " R *channels"]:
         """For each ray, the sum of its samples: read off where the ray ends; 0 without samples."""
         last = jnp.maximum(self.first[1:] - 1, 0)
         some = self.first[1:] > self.first[:-1]
         return jnp.where(_beside(some, v), self.sums_through(v)[last], 0)
 
-    def spread(self, x: Float[Array, "R *channels"]) -> Float[Array, "M *channels"]:
+    def spread(self, x: Float[Array, " R *channels"]) -> Float[Array, " M *channels"]:
         """For each sample, the number of its ray; 0 at padding."""
         return self.owned(x[jnp.minimum(self.ray, self.rays - 1)])
 
-    def _scan(self, v, reverse):
-        def joined(a, b):  # associative, since the samples of a ray stand together
-            (ray_a, sum_a), (ray_b, sum_b) = a, b
-            return ray_b, sum_b + jnp.where(ray_a == ray_b, sum_a, 0)
 
-        ray = jnp.broadcast_to(_beside(self.ray, v), v.shape)
-        return jax.lax.associative_scan(joined, (ray, v), reverse=reverse)[1]
+@partial(jax.jit, static_argnames="reverse")
+def _scan(v, ray, reverse):
+    """Sums of v through each sample, within its ray: by a tree over log M levels."""
+
+    def joined(a, b):  # associative, since the samples of a ray stand together
+        (ray_a, sum_a), (ray_b, sum_b) = a, b
+        return ray_b, sum_b + jnp.where(ray_a == ray_b, sum_a, 0)
+
+    rays = jnp.broadcast_to(_beside(ray, v), v.shape)
+    return jax.lax.associative_scan(joined, (rays, v), reverse=reverse)[1]
 
 
 def _beside(row, v):

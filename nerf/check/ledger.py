@@ -11,6 +11,7 @@ import numpy as np
 
 from calculus.differences import central_differences, chosen_entries
 from calculus.ledger import FOUNDATIONS, Rule
+from calculus.radiance.stream import Stream
 from nerf.check.error import worst
 from nerf.config import Config
 from nerf.rays import Photographs
@@ -135,13 +136,21 @@ def _roads() -> dict[str, Config]:
     }
 
 
-def _batch(rule: Rule, number: int):
-    """`number` examples; what a batch shares is that of the first."""
+def _batch(rule: Rule, number: int) -> tuple[tuple, dict[str, Any]]:
+    """Arguments of `number` examples; what a batch shares is that of the first.
+
+    On a packed stream, `number` rays of 0 to 30 samples each, and the stream that holds them.
+    """
+    if rule.stream is not None:
+        lengths = np.random.default_rng(0).integers(0, 31, number)
+        stream = Stream.of(jnp.asarray(lengths), 16 * number)
+        return rule.filling(stream, jax.random.key(0)), {"stream": stream}
     drawn = jax.vmap(rule.example)(jax.random.split(jax.random.key(0), number))
-    return tuple(
+    arguments = tuple(
         jax.tree.map(lambda v: v[0], part) if k in rule.shared else part
         for k, part in enumerate(drawn)
     )
+    return arguments, {}
 
 
 def _value_and_pullback(rule: Rule, f: Callable) -> Any:
@@ -149,33 +158,33 @@ def _value_and_pullback(rule: Rule, f: Callable) -> Any:
     if rule in FOUNDATIONS:
         f = jax.vmap(f)
 
-    def both(arguments, bar):
-        value, pull = jax.vjp(f, *arguments)
+    def both(arguments, given, bar):
+        value, pull = jax.vjp(lambda *arguments: f(*arguments, **given), *arguments)
         return value, pull(bar)
 
     return jax.jit(both)
 
 
-def _bars(rule: Rule, arguments):
+def _bars(rule: Rule, arguments, given):
     f = jax.vmap(rule.by_hand) if rule in FOUNDATIONS else rule.by_hand
-    value = jax.eval_shape(f, *arguments)
+    value = jax.eval_shape(lambda *arguments: f(*arguments, **given), *arguments)
     rng = np.random.default_rng(0)
     return jax.tree.map(lambda v: jnp.asarray(rng.standard_normal(v.shape), v.dtype), value)
 
 
 def _errors_64(rule):
-    arguments = _batch(rule, FEW)
-    bar = _bars(rule, arguments)
-    _, by_hand = _value_and_pullback(rule, rule.by_hand)(arguments, bar)
-    _, by_jax = _value_and_pullback(rule, rule.by_jax)(arguments, bar)
-    truth = jax.tree.map(np.asarray, (arguments, bar, by_jax))
+    arguments, given = _batch(rule, FEW)
+    bar = _bars(rule, arguments, given)
+    _, by_hand = _value_and_pullback(rule, rule.by_hand)(arguments, given, bar)
+    _, by_jax = _value_and_pullback(rule, rule.by_jax)(arguments, given, bar)
+    truth = jax.tree.map(np.asarray, (arguments, given, bar, by_jax))
     return worst(by_hand, by_jax), _against_differences(rule), truth
 
 
-def _errors_32(rule, arguments, bar, truth):
+def _errors_32(rule, arguments, given, bar, truth):
     arguments, bar = jax.tree.map(lambda v: jnp.asarray(v, jnp.float32), (arguments, bar))
-    _, by_hand = _value_and_pullback(rule, rule.by_hand)(arguments, bar)
-    _, by_jax = _value_and_pullback(rule, rule.by_jax)(arguments, bar)
+    _, by_hand = _value_and_pullback(rule, rule.by_hand)(arguments, given, bar)
+    _, by_jax = _value_and_pullback(rule, rule.by_jax)(arguments, given, bar)
     return worst(by_hand, truth), worst(by_jax, truth)
 
 
@@ -205,17 +214,17 @@ def _one_bar(rule, arguments):
 
 
 def _time_and_memory(rule) -> tuple[float, float, int, int]:
-    arguments = _batch(rule, MANY)
-    bar = _bars(rule, arguments)
+    arguments, given = _batch(rule, MANY)
+    bar = _bars(rule, arguments, given)
     programs = [
-        _value_and_pullback(rule, f).lower(arguments, bar).compile()
+        _value_and_pullback(rule, f).lower(arguments, given, bar).compile()
         for f in (rule.by_hand, rule.by_jax)
     ]
     seconds = np.zeros((REPEATS, 2))
     for repeat in range(-2, REPEATS):  # in turn, so that both meet the same noise
         for k, program in enumerate(programs):
             began = time.perf_counter()
-            jax.block_until_ready(program(arguments, bar))
+            jax.block_until_ready(program(arguments, given, bar))
             if repeat >= 0:
                 seconds[repeat, k] = time.perf_counter() - began
     taken = [analysis.temp_size_in_bytes for p in programs if (analysis := p.memory_analysis())]

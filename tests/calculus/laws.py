@@ -13,6 +13,7 @@ import numpy as np
 from jax.test_util import check_grads
 
 from calculus.ledger import Rule
+from tests.calculus.streams import stream_is_its_rays
 from tests.calculus.truth import pullback_by_oracle
 
 
@@ -50,7 +51,7 @@ def is_another_program(rule: Rule, seed: int) -> None:
     """
     arguments = rule.example(jax.random.key(seed))
     decorated = getattr(rule.page, rule.name)
-    value, residuals = decorated.fwd(*arguments, **rule.static)
+    value, residuals = decorated.fwd(*arguments, **rule.given)
     with _no_differentiation():
         decorated.bwd(*rule.static.values(), residuals, jax.tree.map(jnp.ones_like, value))
 
@@ -68,7 +69,13 @@ def is_another_program(rule: Rule, seed: int) -> None:
 
 
 def batch_is_its_rays(rule: Rule, seed: int) -> None:
-    """5. A batch is its rays: values and cotangents, by batch axis, by vmap and one by one."""
+    """5. A batch is its rays: values and cotangents, by batch axis, by vmap and one by one.
+
+    A packed stream has no batch axis, and is its rays as well.
+    """
+    if rule.stream is not None:
+        stream_is_its_rays(rule, seed)
+        return
     keys = jax.random.split(jax.random.key(seed), 3)
     rows = [rule.example(key) for key in keys]
     for row in rows:  # what a batch shares is the same for each ray

@@ -33,7 +33,7 @@ def test_law(rule, law, seed):
 @SEEDS
 def test_value_is_the_formula_written_as_a_loop(rule, seed):
     arguments = rule.example(jax.random.key(seed))
-    wanted = getattr(oracles, rule.name)(*jax.tree.map(np.asarray, arguments), **rule.static)
+    wanted = getattr(oracles, rule.name)(*jax.tree.map(np.asarray, arguments), **rule.given)
     got = rule.by_hand(*arguments)
     for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(wanted), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-13)

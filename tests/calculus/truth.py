@@ -24,7 +24,7 @@ def pullback_by_oracle(rule: Rule, arguments: tuple, bar) -> tuple:
         bars = [_exact(leaf) for leaf in jax.tree.leaves(bar)]
 
         def contracted():
-            values = jax.tree.leaves(oracle(*structure.unflatten(numbers), **rule.static))
+            values = jax.tree.leaves(oracle(*structure.unflatten(numbers), **rule.given))
             return sum(np.sum(b * v) for b, v in zip(bars, values, strict=True))
 
         there = contracted()

@@ -12,6 +12,7 @@ from tests.mutants import (
     encoding,
     grid,
     harmonics,
+    packed,
     photometric,
     pixel,
     rendering,
@@ -31,5 +32,6 @@ MUTANTS: tuple[Mutant, ...] = (
     *compositing.MUTANTS,
     *pixel.MUTANTS,
     *rendering.MUTANTS,
+    *packed.MUTANTS,
     *photometric.MUTANTS,
 )

@@ -12,6 +12,7 @@ import pytest
 
 from calculus import radiance
 from calculus.ledger import LEDGER
+from calculus.radiance.stream import Stream
 from nerf import cli
 from nerf.check.error import worst
 from nerf.check.ledger import rows, trained_on
@@ -33,7 +34,7 @@ def with_wrong_pullback(name):
     right = RULES[name].page.__dict__[name]
     wrong = jax.custom_vjp(right.fun, nondiff_argnums=right.nondiff_argnums)
 
-    def bwd(*arguments):
+    def bwd(*arguments):  # None, for what has no derivative, is no leaf
         return jax.tree.map(lambda v: -v, right.bwd(*arguments))
 
     wrong.defvjp(right.fwd, bwd)
@@ -71,6 +72,12 @@ def test_who_trains_is_read_off_the_step():
     assert on["coarse_and_fine"] == "yes, with sampling.strategy hierarchical"
     assert on["huber"] == "yes, with training.loss huber"
     assert "psnr" not in on
+
+
+def test_rules_on_a_stream_are_held_to_a_long_one():
+    rules = (RULES["weights_packed"], RULES["volume_render_packed"])
+    for row in (row for row in rows(rules) if not isinstance(row, str)):
+        assert row.ok and row.error_64 < 1e-12 and row.seconds > 0
 
 
 def test_the_command_on_rules(tmp_path, capsys):
@@ -113,6 +120,17 @@ def test_a_sample_on_a_face_of_the_cube_is_no_mistake():
     x = jnp.ones((200, 3)).at[:, 1].set(jnp.linspace(-0.9, 0.95, 200))
     calls = [Call("interpolate", (grid, x), (), radiance.interpolate(grid, x))]
     assert max(stage_errors(calls)["interpolate"]) < 1e-5
+
+
+def test_a_stage_on_a_stream_is_held_to_its_numbers_alone(monkeypatch):
+    """What a call is given of whole numbers, its rays, is neither moved nor pulled."""
+    stream = Stream.of(jnp.array([2, 0, 3]), 8)
+    tau = jnp.linspace(0.1, 0.9, 8)
+    calls = [Call("weights_packed", (tau, stream), (), radiance.weights_packed(tau, stream))]
+    assert max(stage_errors(calls)["weights_packed"]) < 1e-5
+    wrong = with_wrong_pullback("weights_packed")
+    monkeypatch.setattr(radiance, "weights_packed", wrong)
+    assert max(stage_errors(calls)["weights_packed"]) > 1
 
 
 def test_a_wrong_stage_is_found_in_a_run(photographs, monkeypatch):
