@@ -13,7 +13,7 @@ from data.scene import Split
 from nerf import occupancy
 from nerf.config import Config
 from nerf.occupancy import Density, Occupancy
-from nerf.render import BACKGROUNDS, OPAQUE
+from nerf.render import BACKGROUNDS
 
 
 class Photographs(NamedTuple):
@@ -105,75 +105,76 @@ def packed(
 ) -> tuple[Rays, Packed]:
     """As many of the rays as fill the step's samples, and these samples.
 
-    Rays are taken in their order, a few at a time, until the next does not fit: so their number
-    follows what a ray needs at the moment, in one program. Where a ray is opaque already by
-    `density`, it needs nothing more: no gradient would come from there. A ray without samples shows
-    its background whatever the field is; it counts, and costs nothing.
+    Rays are taken in their order, some at a time, until the next does not fit: so their number
+    follows what a ray needs at the moment, in one program. A ray without samples shows its
+    background whatever the field is; it counts, and costs nothing.
+
+    No gradient worth the name comes from where a ray is opaque already, and soon that is where most
+    of it lies. So `density` is asked first, at one sample in `STRIDE`: by what is found there alone
+    the optical depth is at least so much, and what lies behind -log DARK of that is left out.
     """
     count, room, steps = len(rays.share), config.training.samples, config.sampling.steps
     at_once = min(RAYS_AT_ONCE, count)
-    looked_at = max(min(SAMPLES_LOOKED_AT, room), steps + occupancy.BITS)
+    words = -(-steps // occupancy.BITS)
+    asked_at_once = max(min(SAMPLES_ASKED_AT_ONCE, room), words * occupancy.BITS // STRIDE + 1)
     jitter = jax.random.uniform(key, (count,))
 
     def ahead(v):  # so that the last rays are a full number of rays too
         return jnp.pad(v, ((0, at_once), *((0, 0),) * (v.ndim - 1)))
 
-    origins, directions, jitters = (ahead(v) for v in (rays.origin, rays.direction, jitter))
+    given = tuple(ahead(v) for v in (rays.origin, rays.direction, jitter))
+    found = occupancy.Found(
+        ahead(jnp.zeros_like(jitter)),
+        ahead(jnp.zeros((count, words), jnp.uint32)),
+        ahead(jnp.zeros(count, jnp.int32)),
+    )
 
     def room_left(at):
-        asked, filled, _, _ = at
-        return (asked < count) & (filled < room)
+        done, filled, _ = at
+        return (done < count) & (filled < room)
 
     def look(at):
-        asked, filled, lengths, t = at
-        origin, direction, part = (
-            jax.lax.dynamic_slice_in_dim(v, asked, at_once) for v in (origins, directions, jitters)
-        )
-        found = occupancy.find(grid, origin, direction, part, steps)
-        real = asked + jnp.arange(at_once) < count
-        fits = (jnp.cumsum(found.counts) <= looked_at) & real
-        stream = Stream.of(jnp.where(fits, found.counts, 0), looked_at)
+        done, filled, found = at
+        origin, direction, part = (jax.lax.dynamic_slice_in_dim(v, done, at_once) for v in given)
+        here = occupancy.find(grid, origin, direction, part, steps)
+        few = -(-here.counts // STRIDE)
+        fits = (jnp.cumsum(few) <= asked_at_once) & (done + jnp.arange(at_once) < count)
+        stream = Stream.of(jnp.where(fits, few, 0), asked_at_once)
         ray, rank = _places(stream)
-        there = occupancy.distance(found, ray, rank, part, steps)
-        sigma = density(camera.points(origin[ray], direction[ray], there[:, None])[:, 0])
+        t = occupancy.distance(here, ray, STRIDE * rank, part, steps)
+        sigma = density(camera.points(origin[ray], direction[ray], t[:, None])[:, 0])
         depth = stream.sums_before(sigma) * occupancy.step_length(steps)
-        needed = stream.totals((depth < -math.log(OPAQUE)).astype(there.dtype)).astype(jnp.int32)
+        clear = stream.totals((depth < -math.log(DARK)).astype(t.dtype)).astype(jnp.int32)
         # depth rises, so what a ray needs is its first samples
-        shorter = Stream.of(needed, looked_at)
-        ray, rank = _places(shorter)
-        t = jax.lax.dynamic_update_slice_in_dim(t, there[stream.first[ray] + rank], filled, 0)
-        lengths = jax.lax.dynamic_update_slice_in_dim(lengths, needed, asked, 0)
-        return (
-            asked + jnp.sum(fits, dtype=jnp.int32),
-            filled + shorter.first[-1],
-            lengths,
-            t,
+        here = here._replace(counts=jnp.minimum(STRIDE * clear, here.counts))
+        found = jax.tree.map(
+            lambda all, some: jax.lax.dynamic_update_slice_in_dim(all, some, done, 0), found, here
         )
+        filled += jnp.sum(jnp.where(fits, here.counts, 0), dtype=jnp.int32)
+        return done + jnp.sum(fits, dtype=jnp.int32), filled, found
 
-    asked, _, lengths, t = jax.lax.while_loop(
-        room_left,
-        look,
-        (
-            jnp.int32(0),
-            jnp.int32(0),
-            jnp.zeros(count + at_once, jnp.int32),
-            jnp.zeros(room + looked_at, jitter.dtype),
-        ),
-    )
-    lengths, seen = lengths[:count], jnp.arange(count) < asked
-    fits = jnp.cumsum(lengths) <= room
+    done, _, found = jax.lax.while_loop(room_left, look, (jnp.int32(0), jnp.int32(0), found))
+    found = jax.tree.map(lambda v: v[:count], found)
+    seen = jnp.arange(count) < done
+    fits = jnp.cumsum(jnp.where(seen, found.counts, 0)) <= room
     kept = fits & seen
-    stream = Stream.of(jnp.where(kept, lengths, 0), room)
+    stream = Stream.of(jnp.where(kept, found.counts, 0), room)
+    ray, rank = _places(stream)
+    t = occupancy.distance(found, ray, rank, jitter, steps)
     taken = jnp.sum(kept)
     dropped = jnp.sum(seen & ~fits)
     share = kept / jnp.maximum(taken, 1).astype(rays.share.dtype)
-    return rays._replace(share=share), Packed(stream, t[:room], taken, dropped)
+    return rays._replace(share=share), Packed(stream, t, taken, dropped)
 
 
 RAYS_AT_ONCE = 1024
 """Rays that look for occupied cells together, before it is known whether more are needed."""
-SAMPLES_LOOKED_AT = 16384
+SAMPLES_ASKED_AT_ONCE = 16384
 """Samples whose density is asked together, to see where their rays are opaque."""
+DARK = 1e-3
+"""Transmittance below which a sample is left out: its colour is worth no more than this."""
+STRIDE = 2
+"""One sample in so many is asked for that."""
 
 
 def _places(stream: Stream) -> tuple[Array, Array]:
