@@ -111,7 +111,7 @@ def test_a_sample_on_a_face_of_the_cube_is_no_mistake():
 
 
 def test_a_stage_on_a_stream_is_held_to_its_numbers_alone(monkeypatch):
-    """What a call is given of whole numbers, the rays of its samples, is neither moved nor pulled."""
+    """The rays of its samples are whole numbers: neither moved nor pulled."""
     stream = Stream.of(jnp.array([2, 0, 3]), 8)
     tau = jnp.linspace(0.1, 0.9, 8)
     calls = [Call("weights_packed", (tau, stream), (), radiance.weights_packed(tau, stream))]
