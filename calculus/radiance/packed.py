@@ -3,15 +3,15 @@ r"""Volume rendering of many rays at once, their samples one behind another in o
 Symbols      those of `rendering` (sigma, delta, tau, T, w, c, t, b, C, A, D), all with one index
              i = 1..M over the samples of all rays, and
     r(i)     the ray of sample i, never falling; at padding no ray at all
-    i < k    of the same ray, and nearer
-    T_i      transmittance: the light of ray r(i) let through by its samples before i
-    T_i'     the same with i itself: T of the next sample of the ray, T_r after the last
-    T_r      what ray r has left for its background b_r; 1 if it has no samples
+    T_i'     transmittance: the light of ray r(i) let through by its samples up to i, with i
+    T_i      the same without i
+    T_r      what ray r has left for its background b_r
 
 Value
-    T_i = exp(-sum_{j: r(j) = r(i), j < i} tau_j),    T_i' the same with j <= i         (1)
+    T_i' = exp(-sum_{j: r(j) = r(i), j <= i} tau_j)                                     (1)
+    T_i = T_{i-1}', but 1 for a ray's first sample
     w_i = T_i - T_i' = T_i (1 - exp(-tau_i)),   0 at padding                            (2)
-    T_r = exp(-sum_{j: r(j) = r} tau_j)                                                 (3)
+    T_r = T_i' of its last sample i,    1 if it has no samples                          (3)
     C_r = sum_{i: r(i) = r} w_i c_i + T_r b_r,    A_r, D_r likewise with 1, t_i         (4)
 
 Jacobian     that of `compositing` in blocks along the diagonal, one for each ray: a sample
@@ -54,9 +54,9 @@ def weights_packed(
 
 def weights_packed_fwd(tau, stream):
     tau = stream.owned(tau)
-    w = -jnp.exp(-stream.sums_before(tau)) * jnp.expm1(-tau)  # (1)(2)
-    T_behind = jnp.exp(-stream.sums_through(tau))
-    T_left = jnp.exp(-stream.totals(tau))  # (3)
+    T_behind = jnp.exp(-stream.sums_through(tau))  # (1)
+    w = -stream.previous(T_behind, at_first=1.0) * jnp.expm1(-tau)  # (2)
+    T_left = stream.last(T_behind, without=1.0)  # (3)
     return (w, T_left), (w, T_behind, T_left, stream)
 
 

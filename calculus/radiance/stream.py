@@ -46,23 +46,27 @@ class Stream(NamedTuple):
         """For each sample, the sum from its ray's first sample through itself."""
         return _scan(v, self.ray, reverse=False)
 
-    def sums_before(self, v: Float[Array, " M *channels"]) -> Float[Array, " M *channels"]:
-        """For each sample, the sum of those of its ray that lie before it."""
-        moved = jnp.concatenate([jnp.zeros_like(v[:1]), self.sums_through(v)[:-1]])
-        inner = jnp.concatenate([jnp.zeros(1, bool), self.ray[1:] == self.ray[:-1]])
-        return jnp.where(_beside(inner, v), moved, 0)
-
     def sums_behind(self, v: Float[Array, " M *channels"]) -> Float[Array, " M *channels"]:
         """For each sample, the sum of those of its ray that lie behind it, from the far end."""
-        moved = jnp.concatenate([_scan(v, self.ray, reverse=True)[1:], jnp.zeros_like(v[:1])])
+        from_end = _scan(v, self.ray, reverse=True)
+        next_one = jnp.concatenate([from_end[1:], jnp.zeros_like(v[:1])])
         inner = jnp.concatenate([self.ray[1:] == self.ray[:-1], jnp.zeros(1, bool)])
-        return jnp.where(_beside(inner, v), moved, 0)
+        return jnp.where(_beside(inner, v), next_one, 0)
 
     def totals(self, v: Float[Array, " M *channels"]) -> Float[Array, " R *channels"]:
-        """For each ray, the sum of its samples: read off where the ray ends; 0 without samples."""
-        last = jnp.maximum(self.first[1:] - 1, 0)
+        """For each ray, the sum of its samples; 0 without samples."""
+        return self.last(self.sums_through(v), without=0.0)
+
+    def previous(self, v: Float[Array, " M"], at_first: float) -> Float[Array, " M"]:
+        """For each sample, what the one before it on its ray has; `at_first` for a ray's first."""
+        moved = jnp.concatenate([jnp.zeros_like(v[:1]), v[:-1]])
+        inner = jnp.concatenate([jnp.zeros(1, bool), self.ray[1:] == self.ray[:-1]])
+        return jnp.where(inner, moved, at_first)
+
+    def last(self, v: Float[Array, " M *channels"], without: float) -> Float[Array, " R *channels"]:
+        """For each ray, what its last sample has; `without` for a ray that has no samples."""
         some = self.first[1:] > self.first[:-1]
-        return jnp.where(_beside(some, v), self.sums_through(v)[last], 0)
+        return jnp.where(_beside(some, v), v[jnp.maximum(self.first[1:] - 1, 0)], without)
 
     def spread(self, x: Float[Array, " R *channels"]) -> Float[Array, " M *channels"]:
         """For each sample, the number of its ray; 0 at padding."""

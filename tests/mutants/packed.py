@@ -152,7 +152,7 @@ MUTANTS = (
         "nothing left of a ray without samples",
         "weights_packed",
         _nothing_left_of_a_ray_without_samples,
-        _ANYWHERE,
+        ("batch_is_its_rays",),  # the value is wrong, and nothing is pulled from no samples
         "fwd",
     ),
     Mutant("padding is trained", "weights_packed", _padding_pulled, _ANYWHERE),
