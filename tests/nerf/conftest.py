@@ -3,12 +3,11 @@
 from dataclasses import replace
 from pathlib import Path
 
-import jax.numpy as jnp
 import pytest
 
 from data.load import load
 from nerf.config import Config, read
-from nerf.rays import Lenses
+from nerf.rays import Photographs
 from nerf.train import Step, start
 
 ROOT = Path(__file__).parents[2]
@@ -21,18 +20,25 @@ def tiny() -> Config:
 
 
 def small_grid() -> Config:
-    """The grid field and the occupancy grid, in miniature."""
+    """The hash grid and the occupancy grid, in miniature: one table of three is hashed."""
     config = Config()
     return replace(
         config,
         steps=60,
         data=replace(config.data, downscale=4),
         field=replace(
-            config.field, grid_vertices=(8, 16, 32), grid_features=2, trunk_width=16, head_width=16
+            config.field,
+            levels=3,
+            level_features=2,
+            coarsest=4,
+            finest=16,
+            log2_rows=9,
+            trunk_width=16,
+            head_width=16,
         ),
-        sampling=replace(config.sampling, samples=16, render_samples=24, probes=48),
+        sampling=replace(config.sampling, steps=48),
         occupancy=replace(config.occupancy, cells=16, update_every=8, warm_up=24),
-        training=replace(config.training, rays=400, slots=256),
+        training=replace(config.training, rays=400, samples=4096),
     )
 
 
@@ -60,5 +66,4 @@ def photographs(marbles):
 def prepared(config: Config, split, **changes):
     """A step and the state before it."""
     model, state = start(replace(config, **changes))
-    step = Step(model, Lenses(jnp.asarray(split.intrinsics), jnp.asarray(split.poses)))
-    return step, state
+    return Step(model, Photographs.of(split)), state
