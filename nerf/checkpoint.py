@@ -37,6 +37,13 @@ class Checkpoints:
         arrays = jax.device_get(_named(state)) | {"seconds": np.float64(seconds)}
         self._manager.save(int(state.step), args=ocp.args.StandardSave(arrays), force=True)
 
+    def replace(self, state: TrainState, seconds: float) -> None:
+        """Keeps this state alone: another run begins in the place of this one."""
+        self._manager.wait_until_finished()
+        for step in self._manager.all_steps():
+            self._manager.delete(step)
+        self.save(state, seconds)
+
     def forget(self, step: int) -> None:
         """Drops the checkpoint of a step that turned out bad, if there is one before it."""
         self._manager.wait_until_finished()
@@ -68,8 +75,10 @@ class Checkpoints:
                     f"{self._run}, checkpoint {step}: another field: {name} has shape "
                     f"{found[name].shape}, by the config {wanted.shape}; leave the field as it was"
                 )
-        leaves = [jnp.asarray(found[name]) for name in names]
-        return jax.tree.unflatten(jax.tree.structure(like), leaves), float(found["seconds"])
+        state = jax.tree_util.tree_map_with_path(
+            lambda path, leaf: jnp.asarray(found.get(_name(path), leaf)), like
+        )
+        return state, float(found["seconds"])
 
     def close(self) -> None:
         """Waits until everything is on disk."""
@@ -104,7 +113,10 @@ def config_of(run: Path) -> Config:
 
 
 def _named(state: TrainState) -> dict[str, jax.Array]:
-    return {
-        jax.tree_util.keystr(path, simple=True, separator="."): leaf
-        for path, leaf in jax.tree_util.tree_leaves_with_path(state)
-    }
+    """The arrays of a state by name, without the seed: that is the config's to say."""
+    leaves = jax.tree_util.tree_leaves_with_path(state)
+    return {_name(path): leaf for path, leaf in leaves if _name(path) != "seed"}
+
+
+def _name(path: tuple) -> str:
+    return jax.tree_util.keystr(path, simple=True, separator=".")

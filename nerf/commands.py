@@ -2,7 +2,6 @@
 
 import difflib
 import json
-import math
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -15,20 +14,16 @@ from calculus.ledger import LEDGER
 from data.errors import InputError
 from data.load import load
 from data.scene import Scene
-from nerf import checkpoint, paths, pictures
+from nerf import checkpoint, memory, paths, pictures
 from nerf.check.ledger import Row
 from nerf.checkpoint import Checkpoints
 from nerf.config import Config, check, replace_text, write
-from nerf.console import bar, console, interruptible, metrics_log, say_device, training_bar
+from nerf.console import bar, console, say_device
 from nerf.evaluate import BACKGROUND, evaluate
+from nerf.fit import fit
 from nerf.rays import Photographs
 from nerf.render import Renderer
-from nerf.train import Gap, Progress, Step, TrainState, start, train
-
-GAP_WORTH_A_LINE = 1e-3
-"""Difference of the two gradients, relative, from which on it is said at once."""
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, by custom."""
+from nerf.train import Step, TrainState, start
 
 
 def bundled(name: str) -> Path:
@@ -40,6 +35,7 @@ def train_run(config: Config, resume: Path | None = None) -> tuple[Path, int]:
     """Trains, from the start or from where `resume` was; returns run folder and exit code."""
     scene = _scene(check(config), "train")
     split = scene.splits["train"]
+    memory.refuse_too_large(config, split)
     run = (
         resume
         or config.run
@@ -65,7 +61,7 @@ def train_run(config: Config, resume: Path | None = None) -> tuple[Path, int]:
     )
     step = Step(model, Photographs.of(split))
     try:
-        return run, _train_and_log(step, state, seconds, run, checkpoints)
+        return run, fit(step, state, seconds, run, checkpoints)
     finally:
         checkpoints.close()
 
@@ -179,71 +175,6 @@ def check_run_folder(run: Path, rays: int, scene: Path | None = None) -> int:
     replace_text(run / "check.json", json.dumps(found.as_dict(), indent=1) + "\n")
     console.print(f"the derivatives of this run {said}; figures in {run / 'check.json'}")
     return 0 if found.ok else 1
-
-
-def _train_and_log(
-    step: Step,
-    state: TrainState,
-    seconds: float,
-    run: Path,
-    checkpoints: Checkpoints,
-) -> int:
-    config, asked_to_stop = step.config, False
-    if int(state.step) >= config.steps:
-        raise InputError(
-            f"{run}: is at step {int(state.step)} of {config.steps} already; "
-            "ask for more with --steps"
-        )
-    if config.max_seconds is not None and seconds >= config.max_seconds:
-        raise InputError(
-            f"{run}: has trained {seconds:.0f} s of {config.max_seconds:.0f} s already; "
-            "ask for more with --max-seconds"
-        )
-    if checkpoints.latest is None:  # something to go back to, whatever comes
-        checkpoints.save(state, seconds)
-    saved_at = seconds
-    told: Progress | None = None
-    gaps: list[tuple[Gap, int]] = []
-    written = metrics_log(run, config, int(state.step), seconds)
-    with interruptible() as stopped, training_bar(config) as show, written as log:
-        for now, told in train(step, state, seconds):
-            state = now
-            show(told)
-            log(told)
-            if told.gap is not None:
-                gaps.append((told.gap, told.step))
-                if not told.gap.relative <= GAP_WORTH_A_LINE:
-                    console.print(_in_words(*gaps[-1]))
-            asked_to_stop = stopped()
-            if not told.good or asked_to_stop:
-                break
-            if told.seconds - saved_at >= config.training.checkpoint_seconds:
-                checkpoints.save(state, told.seconds)
-                saved_at = told.seconds
-    assert told is not None  # at least one step was due
-    if not told.good:
-        checkpoints.forget(told.step)
-        raise InputError(
-            f"{run}, step {told.step + 1}: {told.bad} is not finite, training stopped; the "
-            f"checkpoint of step {checkpoints.latest} is kept: lower training.learning_rate and "
-            f"start anew, or go on from it with --resume {run} --training.learning-rate NUMBER"
-        )
-    if checkpoints.latest != told.step:
-        checkpoints.save(state, told.seconds)
-    if asked_to_stop:
-        console.print(f"stopped at step {told.step}, saved; go on with: nerf train --resume {run}")
-        return INTERRUPTED
-    console.print(f"trained  {told.step} steps in {told.seconds:.1f} s, saved in {run}")
-    if gaps:
-        worst = max(gaps, key=lambda found: math.inf if math.isnan(found[0][0]) else found[0][0])
-        console.print(
-            f"checked  {len(gaps)} gradients against JAX's; the worst: {_in_words(*worst)}"
-        )
-    return 0
-
-
-def _in_words(gap: Gap, step: int) -> str:
-    return f"step {step}, {gap.parameter} differs by {gap.relative:.1e} of its length"
 
 
 def _restored(

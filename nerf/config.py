@@ -129,6 +129,8 @@ class TrainingConfig:
     """Adam's memory of its square."""
     eps: float = 1e-15
     """What Adam adds to the root of the latter."""
+    restarts: int = 3
+    """How often a dead start is begun again, with the next seed; 0: starts are not judged."""
     checkpoint_seconds: float = 60.0
     """Seconds between two checkpoints."""
 
@@ -170,19 +172,33 @@ class Config:
 _ABOVE_ZERO = (0.0, float("inf"))
 _RANGES = {
     "seed": (-0.5, 2**32 - 0.5),
-    "field.density_bias": (float("-inf"), float("inf")),
-    "field.trunk_skip": (-0.5, float("inf")),
-    "field.direction_frequencies": (-0.5, 20.5),
-    "field.position_frequencies": (0.5, 20.5),
-    "occupancy.warm_up": (-0.5, float("inf")),
-    "occupancy.decay": (-1e-9, 1.0),
-    "training.beta1": (-1e-9, 1.0),
-    "training.beta2": (-1e-9, 1.0),
-    "training.weight_decay": (-1e-9, 1.0),
+    "field.levels": (0.5, 64.5),
+    "field.level_features": (0.5, 64.5),
     "field.coarsest": (1.5, 4096.5),
     "field.finest": (1.5, 65536.5),
     "field.log2_rows": (3.5, 28.5),
+    "field.position_frequencies": (0.5, 20.5),
     "field.harmonics": (0.5, 4.5),
+    "field.direction_frequencies": (-0.5, 20.5),
+    "field.trunk_layers": (0.5, 64.5),
+    "field.trunk_width": (0.5, 65536.5),
+    "field.trunk_skip": (-0.5, float("inf")),
+    "field.features": (0.5, 65536.5),
+    "field.head_layers": (0.5, 64.5),
+    "field.head_width": (0.5, 65536.5),
+    "field.density_bias": (float("-inf"), float("inf")),
+    "sampling.steps": (1.5, 8192.5),
+    "sampling.coarse": (1.5, 8192.5),
+    "sampling.fine": (0.5, 8192.5),
+    "occupancy.cells": (1.5, 1024.5),
+    "occupancy.warm_up": (-0.5, float("inf")),
+    "occupancy.decay": (-1e-9, 1.0),
+    "training.rays": (0.5, 2**24 + 0.5),
+    "training.samples": (0.5, 2**28 + 0.5),
+    "training.weight_decay": (-1e-9, 1.0),
+    "training.restarts": (-0.5, float("inf")),
+    "training.beta1": (-1e-9, 1.0),
+    "training.beta2": (-1e-9, 1.0),
 }
 """Open intervals that numbers must lie in, where above 0 is not it."""
 
@@ -192,9 +208,27 @@ def check(config: Config) -> Config:
     for name, value in _numbers(config, ""):
         low, high = _RANGES.get(name, _ABOVE_ZERO)
         if not low < value < high or not math.isfinite(value):
-            said = f"above {low:g}" if high == float("inf") else f"within {low:g} and {high:g}"
-            said = "finite" if low == float("-inf") else said.replace("-1e-09", "0")
+            if low == float("-inf"):
+                said = "finite"
+            elif high == float("inf"):
+                said = f"above {low:g}" if low == 0 else f"at least {math.ceil(low)}"
+            elif isinstance(value, int):
+                said = f"from {math.ceil(low)} to {math.floor(high)}"
+            else:
+                said = f"from {max(low, 0.0):g} to below {high:g}"
             raise InputError(f"{name} is {value}: it must be {said}")
+    if config.field.coarsest > config.field.finest:
+        raise InputError(
+            f"field.finest is {config.field.finest}: it must be at least field.coarsest "
+            f"({config.field.coarsest})"
+        )
+    longest = -(-config.sampling.steps // 32) * 32  # a ray's steps are counted in words of bits
+    if config.training.samples < longest and config.sampling.strategy == "occupied":
+        raise InputError(
+            f"training.samples is {config.training.samples}: one ray may need {longest} "
+            f"(sampling.steps {config.sampling.steps}, in words of 32); raise the one or lower "
+            "the other"
+        )
     if config.field.trunk_skip > config.field.trunk_layers + 1 or config.field.trunk_skip == 1:
         raise InputError(
             f"field.trunk_skip is {config.field.trunk_skip}: it must be 0, or from 2 to one more "

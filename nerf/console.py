@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from tensorboardX import SummaryWriter
 
+from nerf import memory
 from nerf.config import Config, replace_text
 from nerf.train import Progress as Told
 from nerf.train import learning_rate
@@ -28,16 +29,13 @@ PLAIN_SECONDS = 10.0
 def say_device() -> None:
     """The first line of a run: device, memory, precision."""
     device = jax.devices()[0]
-    if device.platform == "cpu":
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        name = f"CPU, {os.cpu_count()} cores"
-    else:
-        memory = (device.memory_stats() or {}).get("bytes_limit", 0)
-        name = device.device_kind
+    name = f"CPU, {os.cpu_count()} cores" if device.platform == "cpu" else device.device_kind
     precision = "float32"
     if device.platform != "cpu":
         precision += ", matrix products as fast as the device does them by default"
-    console.print(f"device   {name}; {memory / 2**30:.0f} GiB of memory; precision {precision}")
+    console.print(
+        f"device   {name}; {memory.available() / 2**30:.0f} GiB of memory; precision {precision}"
+    )
 
 
 @contextmanager
@@ -62,7 +60,7 @@ def metrics_log(
     run: Path, config: Config, step: int, seconds: float
 ) -> Iterator[Callable[[Told], None]]:
     """metrics.jsonl and TensorBoard event files, every LOG_EVERY steps."""
-    since = {"seconds": seconds, "rays": 0}
+    since = {"seconds": seconds, "rays": 0, "samples": 0}
     file = run / "metrics.jsonl"
     if file.exists():  # steps that a killed run took after its last checkpoint are taken again
         kept = [line for line in file.read_text().splitlines() if json.loads(line)["step"] <= step]
@@ -74,34 +72,42 @@ def metrics_log(
 
         def log(told: Told) -> None:
             since["rays"] += told.rays
+            since["samples"] += told.samples
             due = told.step % LOG_EVERY == 0 or told.fraction >= 1 or told.gap is not None
             if not told.good or not due:
                 return
-            rate = since["rays"] / max(told.seconds - since["seconds"], 1e-9)
+            passed = max(told.seconds - since["seconds"], 1e-9)
             row: dict[str, Any] = {
                 "step": told.step,
                 "seconds": round(told.seconds, 3),
                 "loss": told.loss,
                 "psnr": told.psnr if math.isfinite(told.psnr) else None,
                 "learning_rate": float(learning_rate(config, told.fraction)),
-                "rays_per_second": round(rate),
+                "rays_per_second": round(since["rays"] / passed),
+                "samples_per_second": round(since["samples"] / passed),
                 "rays_dropped": told.rays_dropped,
+                "opacity": told.opacity,
             }
+            scalars = {k: v for k, v in row.items() if k not in ("step", "seconds")}
             if told.gap is not None:
                 row |= {"gap": told.gap.relative, "gap_of": told.gap.parameter}
+                scalars["gap"] = told.gap.relative
             lines.write(json.dumps(row) + "\n")
             lines.flush()
-            for name in ("loss", "psnr", "learning_rate", "rays_per_second", "rays_dropped", "gap"):
-                if row.get(name) is not None:
-                    board.add_scalar(f"train/{name}", row[name], told.step)
-            since.update(seconds=told.seconds, rays=0)
+            for name, value in scalars.items():
+                if value is not None:
+                    board.add_scalar(f"train/{name}", value, told.step)
+            since.update(seconds=told.seconds, rays=0, samples=0)
 
         yield log
 
 
 @contextmanager
-def training_bar(config: Config) -> Iterator[Callable[[Told], None]]:
-    """Step, loss, PSNR, rays per second and time left: a bar, or a line now and then."""
+def training_bar(config: Config, lost: float = 0.0) -> Iterator[Callable[[Told], None]]:
+    """Step, loss, PSNR, rays per second and time left: a bar, or a line now and then.
+
+    `lost` are seconds of training that none of the steps to come goes on from.
+    """
     columns = (
         TextColumn("train"),
         BarColumn(bar_width=24),
@@ -127,7 +133,7 @@ def training_bar(config: Config) -> Iterator[Callable[[Told], None]]:
             for name, value in now.items():
                 smooth[name] = 0.9 * smooth.get(name, value) + 0.1 * value
             smooth["seconds"] = told.seconds
-            left = _seconds_left(config, told)
+            left = _seconds_left(config, told, lost)
             rate, psnr = smooth.get("rate", 0.0), smooth.get("psnr", math.inf)
             shown.update(
                 task,
@@ -149,8 +155,8 @@ def training_bar(config: Config) -> Iterator[Callable[[Told], None]]:
         yield show
 
 
-def _seconds_left(config: Config, told: Told) -> float:
-    by_steps = told.seconds / max(told.step, 1) * (config.steps - told.step)
+def _seconds_left(config: Config, told: Told, lost: float) -> float:
+    by_steps = (told.seconds - lost) / max(told.step, 1) * (config.steps - told.step)
     if config.max_seconds is None:
         return by_steps
     return max(0.0, min(by_steps, config.max_seconds - told.seconds))

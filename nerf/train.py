@@ -14,7 +14,7 @@ from jaxtyping import Array
 
 import calculus.by_jax
 from calculus.radiance import photometric
-from nerf import occupancy
+from nerf import dead_start, occupancy
 from nerf.config import Config
 from nerf.field import Model, Params
 from nerf.occupancy import Occupancy
@@ -24,9 +24,11 @@ from nerf.stages import watched
 
 
 class TrainState(NamedTuple):
-    """All that a step changes."""
+    """All that a step changes, and what it draws by."""
 
     step: Array
+    seed: Array
+    """An argument of the programs, so that one that is compiled serves every seed."""
     params: Params
     moments: optax.OptState
     grid: Occupancy | None
@@ -46,6 +48,10 @@ class Metrics(NamedTuple):
     """Places where the field was asked."""
     opacity: Array
     """Mean over the rays of the step, in [0, 1]."""
+    empty_error: Array
+    """What `mean_squared_error` would be of a field that shows nothing."""
+    flat_error: Array
+    """What it would be of a field that shows one colour."""
     good: Array
     """Whether loss and gradient are finite. If not, the step changed nothing."""
 
@@ -74,8 +80,12 @@ class Progress(NamedTuple):
     rays: int
     rays_dropped: int
     samples: int
+    opacity: float
+    """Mean over the step's rays."""
     bad: str
     """The first array that is not finite; empty while all is well."""
+    dead: str
+    """`empty` or `opaque` where the start is found dead at this step (nerf/dead_start.py)."""
     gap: Gap | None = None
     """Of this step's gradient, where the two were compared (derivatives both)."""
 
@@ -107,7 +117,8 @@ def start(config: Config) -> tuple[Model, TrainState]:
     """The model, and the state before the first step."""
     model, params = Model.create(config)
     grid = occupancy.full(config.occupancy) if config.sampling.strategy == "occupied" else None
-    return model, TrainState(jnp.int32(0), params, optimiser(config).init(params), grid)
+    moments = optimiser(config).init(params)
+    return model, TrainState(jnp.int32(0), jnp.uint32(config.seed), params, moments, grid)
 
 
 def loss_of_rays(
@@ -207,9 +218,10 @@ class Step:
         """The gradient of one batch, and what the step tells."""
         rays, asked = self._asked(state, batch, photographs or self.photographs)
         (loss, pixels), gradient = slope_of_rays(state.params, self.model, rays, asked)
-        counted = (rays.share > 0)[:, None]
-        error = jnp.sum((pixels.colour - rays.photograph) ** 2 * counted)
-        opacity = jnp.sum(pixels.opacity * counted[:, 0])
+        counted = rays.share > 0
+        error = jnp.sum((pixels.colour - rays.photograph) ** 2 * counted[:, None])
+        opacity = jnp.sum(pixels.opacity * counted)
+        empty, flat = dead_start.trivial_errors(rays.photograph, rays.background, counted)
         finite = [jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves((loss, gradient))]
         good = jnp.all(jnp.stack(finite))
         if isinstance(asked, Packed):
@@ -219,11 +231,19 @@ class Step:
             count, dropped, samples = (jnp.int32(n) for n in (len(counted), 0, len(counted) * each))
         at_least_one = jnp.maximum(count, 1)
         return gradient, Metrics(
-            loss, error / (3 * at_least_one), count, dropped, samples, opacity / at_least_one, good
+            loss=loss,
+            mean_squared_error=error / (3 * at_least_one),
+            rays=count,
+            rays_dropped=dropped,
+            samples=samples,
+            opacity=opacity / at_least_one,
+            empty_error=empty,
+            flat_error=flat,
+            good=good,
         )
 
     def _keys(self, state: TrainState) -> Array:
-        key = jax.random.fold_in(jax.random.key(self.config.seed), state.step)
+        key = jax.random.fold_in(jax.random.key(state.seed), state.step)
         return jax.random.split(key, 3)
 
     def _asked(
@@ -293,7 +313,7 @@ class Step:
         moments = state.moments._replace(hyperparams={"learning_rate": learning_rate})
         updates, moments = self._adam.update(gradient, moments, state.params)
         params = optax.apply_updates(state.params, updates)
-        after = TrainState(state.step + 1, params, moments, state.grid)
+        after = TrainState(state.step + 1, state.seed, params, moments, state.grid)
         # a step that is not finite must not touch the state: what is saved then is still good.
         # Chosen number by number, in the loop that makes them: a branch would copy the state
         kept = jax.tree.map(lambda new, old: jnp.where(metrics.good, new, old), after, state)
@@ -301,7 +321,7 @@ class Step:
 
     def _look_around(self, state: TrainState, everywhere: bool) -> TrainState:
         assert state.grid is not None
-        seed = jax.random.key(self.config.seed ^ 0x6F63)  # another stream than the steps'
+        seed = jax.random.key(state.seed ^ jnp.uint32(0x6F63))  # another stream than the steps'
         grid = occupancy.update(
             state.grid,
             self._density(state.params),
@@ -328,6 +348,7 @@ def train(
     config = step.config
     began = time.perf_counter() - seconds_before
     done = first = int(state.step)
+    watch = dead_start.Watch()
     while done < config.steps:
         seconds = time.perf_counter() - began
         over = config.max_seconds is not None and seconds >= config.max_seconds
@@ -353,7 +374,9 @@ def train(
                 rays=int(told.rays),
                 rays_dropped=int(told.rays_dropped),
                 samples=int(told.samples),
+                opacity=float(told.opacity),
                 bad="" if told.good else step.first_bad_array(state, step.batch(state)),
+                dead=watch(done, told) if config.training.restarts else "",
                 gap=gap,
             ),
         )
