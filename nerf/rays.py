@@ -143,7 +143,8 @@ def packed(
         ray, rank = _places(stream)
         t = occupancy.distance(here, ray, STRIDE * rank, part, steps)
         sigma = density(camera.points(origin[ray], direction[ray], t[:, None])[:, 0])
-        depth = stream.sums_before(sigma) * occupancy.step_length(steps)
+        before = stream.previous(stream.sums_through(sigma), 0.0)
+        depth = before * occupancy.step_length(steps)
         clear = stream.totals((depth < -math.log(DARK)).astype(t.dtype)).astype(jnp.int32)
         # depth rises, so what a ray needs is its first samples
         here = here._replace(counts=jnp.minimum(STRIDE * clear, here.counts))

@@ -13,6 +13,7 @@ from calculus import radiance
 from calculus.ledger import LEDGER
 from calculus.radiance.stream import Stream
 from nerf import cli
+from nerf.check.error import worst
 from nerf.check.ledger import rows, trained_on
 from nerf.check.run import Call, check_run
 from nerf.check.run import _errors as stage_errors
@@ -49,6 +50,16 @@ def test_a_right_rule_and_a_wrong_one():
     assert not found.ok
     assert min(found.error_64, found.differences, found.error_32) > 1
     assert found.error_32_jax < 1e-6
+
+
+def test_the_error_is_that_of_the_worst_array_and_what_is_not_finite_is_no_match():
+    right = (np.array([1.0, -4.0]), np.array([100.0]), np.array([]))
+    assert worst((np.array([2.0, -4.0]), np.array([101.0]), np.array([])), right) == 0.25
+    assert worst(np.array([0.5]), np.array([0.0])) == 0.5
+    for bad in (np.nan, np.inf):
+        assert worst((np.zeros(1), np.array([1.0, bad])), (np.zeros(1), np.ones(2))) == np.inf
+        assert worst(np.ones(2), np.array([1.0, bad])) == np.inf
+        assert worst(np.array([bad]), np.array([bad])) == np.inf
 
 
 def test_who_trains_is_read_off_the_step():
