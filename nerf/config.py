@@ -61,7 +61,7 @@ class FieldConfig:
     """The trunk's layer that is given the encoded position once more, from 2; 0 for none."""
     features: int = 15
     """Numbers that the trunk hands to the head beside the density."""
-    head_layers: int = 2
+    head_layers: int = 1
     """Hidden layers between those and the colour."""
     head_width: int = 64
     """Neurons in each of them."""
