@@ -33,7 +33,7 @@ class Affine(nnx.Module):
 class Field(nnx.Module):
     """An encoding of the position, a trunk that gives the density, a head that sees the view.
 
-    NeRF's own field and the grid field differ in the encoding and in sizes, all in the config.
+    NeRF's own field and that of a hash grid differ in the encoding and in sizes, all in the config.
     """
 
     def __init__(self, config: FieldConfig, key: jax.Array):

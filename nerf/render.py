@@ -23,7 +23,7 @@ OPAQUE = 1e-4
 SAMPLES_A_ROUND = 8
 """Samples that a ray is asked at before it is known whether it needs more."""
 RAYS_THAT_LOOK = 16384
-"""Rays that look for occupied cells at once."""
+"""Rays that look for occupied cells at once, at most."""
 
 
 class Pixels(NamedTuple):
@@ -132,6 +132,10 @@ class Renderer:
         self._background = BACKGROUNDS[background]
         self.rays = rays_in_memory(model)
         """Rays in a chunk."""
+        each = 4 * model.config.sampling.steps + 64  # one number a step, and what a ray is
+        within = model.config.rendering.memory * 2**20 // each
+        self.rays_that_look = min(max(within, 1), RAYS_THAT_LOOK)
+        """Rays that look for occupied cells at once."""
         self._whole = jax.jit(self._coarse_and_fine)
         self._find = jax.jit(self._look)
         self._advance = jax.jit(self._next_samples)
@@ -162,11 +166,11 @@ class Renderer:
 
     def _where_occupied(self, params, grid, at, lens, tick):
         """Samples in occupied cells, a few a round; a ray that is opaque asks no more."""
-        chunks = list(_chunks(np.arange(len(at)), RAYS_THAT_LOOK))
+        chunks = list(_chunks(np.arange(len(at)), self.rays_that_look))
         parts = [
             [
                 np.asarray(v)[: len(chunk)]
-                for v in self._find(grid, _filled(at, chunk, RAYS_THAT_LOOK), *lens)
+                for v in self._find(grid, _filled(at, chunk, self.rays_that_look), *lens)
             ]
             for chunk in chunks
         ]

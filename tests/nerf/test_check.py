@@ -66,10 +66,12 @@ def test_the_error_is_that_of_the_worst_array_and_what_is_not_finite_is_no_match
 def test_who_trains_is_read_off_the_step():
     on = trained_on()
     assert {name for name, said in on.items() if said == "yes"} == {
-        "bounded_exp", "interpolate", "mlp", "sigmoid", "squared_error", "volume_render",
+        "bounded_exp", "hash_encode", "mlp", "sigmoid", "squared_error", "volume_render_packed",
     }  # fmt: skip
-    assert on["encode"] == on["rays"] == on["weights"] == "forward alone"
-    assert on["coarse_and_fine"] == "yes, with sampling.strategy hierarchical"
+    assert on["encode"] == on["rays"] == on["spherical_harmonics"] == "forward alone"
+    hierarchical = "yes, with sampling.strategy hierarchical"
+    assert on["coarse_and_fine"] == on["volume_render"] == hierarchical
+    assert on["weights"] == "forward alone"
     assert on["huber"] == "yes, with training.loss huber"
     assert "psnr" not in on
 
@@ -116,10 +118,11 @@ def test_the_command_on_a_run(tmp_path, capsys):
 
 def test_a_sample_on_a_face_of_the_cube_is_no_mistake():
     """There the interpolant has no derivative: JAX takes the mean of both sides, the page 0."""
-    grid = jax.random.normal(jax.random.key(0), (9, 9, 9, 2))
+    table = jax.random.normal(jax.random.key(0), (9**3, 2))
     x = jnp.ones((200, 3)).at[:, 1].set(jnp.linspace(-0.9, 0.95, 200))
-    calls = [Call("interpolate", (grid, x), (), radiance.interpolate(grid, x))]
-    assert max(stage_errors(calls)["interpolate"]) < 1e-5
+    given, static = ((table,), x), ((9,),)
+    calls = [Call("hash_encode", given, static, radiance.hash_encode(*given, *static))]
+    assert max(stage_errors(calls)["hash_encode"]) < 1e-5
 
 
 def test_a_stage_on_a_stream_is_held_to_its_numbers_alone(monkeypatch):

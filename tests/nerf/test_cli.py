@@ -248,7 +248,8 @@ def test_the_demo_end_to_end(tmp_path, capsys):
     folder = tmp_path / "demo"
     code = nerf(
         "demo", "--run", folder, "--steps", 30, "--frames", 2, "--data.downscale", 4,
-        "--field.grid-vertices", 8, 16, "--occupancy.cells", 16,
+        "--field.levels", 2, "--field.finest", 32, "--occupancy.cells", 16,
+        "--training.samples", 8192,
     )  # fmt: skip
     assert code == 0
     assert f"all of it is in {folder}" in capsys.readouterr().out
@@ -257,10 +258,10 @@ def test_the_demo_end_to_end(tmp_path, capsys):
 
 
 def test_real_lego_from_the_command_line(real_data, tmp_path):
-    """The grid field learns real pictures: seconds of it are worth 18 dB on held-out views."""
+    """The default preset learns real pictures: seconds of it are worth 18 dB on held-out views."""
     folder = tmp_path / "lego"
     lego = Path(real_data) / "lego"
-    config = ROOT / "configs" / "lego.toml"
+    config = ROOT / "configs" / "fast.toml"
     code = nerf(
         "train", config, "--scene", lego, "--run", folder, "--data.downscale", 8, "--steps", 100
     )

@@ -7,9 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from calculus import radiance
+from calculus.radiance.sampling import box_interval
 from nerf import occupancy
-from nerf.render import Renderer, hierarchical
+from nerf.render import OPAQUE, Draws, Renderer, hierarchical, shade
 from nerf.train import start
+from tests.nerf.conftest import prepared, small_grid, tiny
 
 
 def test_chunks_change_nothing(config, photographs):
@@ -47,8 +50,6 @@ def test_empty_space_shows_the_background(config, photographs, background, value
 
 def test_pixel_and_row_are_where_they_belong(photographs):
     """A box of fog, off centre along all axes, shows up where the camera must see it."""
-    from tests.nerf.conftest import small_grid
-
     model, state = start(small_grid())
     x = np.stack(np.meshgrid(*[(np.arange(16) + 0.5) / 8 - 1] * 3, indexing="ij"), axis=-1)
     low, high = np.array([0.125, -0.125, 0.0]), np.array([0.5, 0.25, 0.25])
@@ -64,29 +65,90 @@ def test_pixel_and_row_are_where_they_belong(photographs):
     np.testing.assert_allclose((columns.mean() + 0.5, rows.mean() + 0.5), expected, atol=1.0)
 
 
-@pytest.mark.parametrize("probes", [48, 1024])
-def test_memory_stays_under_the_bound(config, probes):
-    config = replace(config, rendering=replace(config.rendering, memory=8))
-    config = replace(config, sampling=replace(config.sampling, probes=probes))
+def with_memory(config, memory):
+    return replace(config, rendering=replace(config.rendering, memory=memory))
+
+
+@pytest.mark.parametrize("steps", [48, 1024])
+@pytest.mark.parametrize("memory", [4, 16])
+def test_memory_stays_under_the_bound(config, steps, memory):
+    config = with_memory(config, memory)
+    config = replace(config, sampling=replace(config.sampling, steps=steps))
     model, state = start(config)
     renderer = Renderer(model)
-    shapes = ((renderer.rays, 2), (4,), (3, 4))
-    given = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
-    compiled = renderer._chunk.lower(state.params, state.grid, *given).compile()
-    assert compiled.memory_analysis().temp_size_in_bytes < 8 * 2**20
-    assert renderer.rays > 20
+
+    def of_rays(count, *columns, dtype=jnp.float32):
+        return jax.ShapeDtypeStruct((count, *columns), dtype)
+
+    rays, lens = renderer.rays, (of_rays(4), of_rays(3, 4))
+    if state.grid is None:
+        programs = [renderer._whole.lower(state.params, of_rays(rays, 2), *lens)]
+    else:
+        looking = of_rays(renderer.rays_that_look, 2)
+        found = jax.eval_shape(renderer._find, state.grid, of_rays(rays, 2), *lens)
+        so_far = of_rays(rays, 5), of_rays(rays, dtype=jnp.int32)
+        programs = [
+            renderer._find.lower(state.grid, looking, *lens),
+            renderer._advance.lower(state.params, of_rays(rays, 2), *found, *so_far, *lens),
+        ]
+    for program in programs:
+        assert program.compile().memory_analysis().temp_size_in_bytes < memory * 2**20
+    assert rays > 20
+
+
+def with_density(params, raw):
+    """The same field, but so dense everywhere."""
+    last = params["fine"]["trunk"][1]
+    return {
+        "fine": params["fine"]
+        | {"trunk": params["fine"]["trunk"] | {1: last | {"b": last["b"].at[0].set(raw)}}}
+    }
+
+
+@pytest.mark.parametrize(("raw", "rounds"), [(-1.0, 6), (2.5, 2), (5.0, 1)])
+def test_a_ray_that_is_opaque_asks_no_more_and_shows_the_same(photographs, raw, rounds):
+    model, state = start(small_grid())
+    params, view = with_density(state.params, raw), photographs.camera(3)
+    renderer, asked = Renderer(model), []
+    advance = renderer._advance
+    renderer._advance = lambda *given: asked.append(1) or advance(*given)
+    seen = renderer.picture(params, state.grid, view)
+    assert renderer.rays >= view.width * view.height, "a round is one call"
+    assert len(asked) <= rounds
+    y, x = np.mgrid[0 : view.height, 0 : view.width].reshape(2, -1)
+    origin, direction = jax.vmap(radiance.rays, (0, None, None))(
+        jnp.float32(np.stack([x, y], -1) + 0.5),
+        jnp.asarray(view.intrinsics),
+        jnp.asarray(view.pose),
+    )
+    near, far = box_interval(origin, direction)
+    length = occupancy.step_length(48)
+    t = near[:, None] + (jnp.arange(48) + 0.5) * length  # the grid is full: all of them
+    delta = jnp.where(t < far[:, None], length, 0.0)
+    white = jnp.ones_like(origin)
+    whole, _ = shade(model.field(params), origin, direction, t, delta, white, radiance)
+    bounds = 2 * OPAQUE, 2 * OPAQUE, 2 * OPAQUE * float(far.max())
+    for a, b, bound in zip(seen, whole, bounds, strict=True):
+        np.testing.assert_allclose(a.reshape(b.shape), b, atol=bound)
+    assert np.ptp(seen.opacity) > 0.3
+
+
+def test_all_pixels_are_told_once(photographs):
+    model, state = start(small_grid())
+    told = []
+    Renderer(model).picture(state.params, state.grid, photographs.camera(0), told.append)
+    assert sum(told) == 2500 and min(told) >= 0
 
 
 def test_fine_samples_do_not_train_the_coarse_network(photographs):
     """No cotangent passes through the choice of samples: the fine pixel knows one network only."""
-    from tests.nerf.conftest import prepared, tiny
-
     step, state = prepared(tiny(), photographs)
     origin = jnp.tile(jnp.array([[0.0, 0.0, 2.5]]), (4, 1))
     direction = jnp.tile(jnp.array([[0.0, 0.0, -1.0]]), (4, 1))
 
     def fine(params):
-        pixels = hierarchical(step.model, params, origin, direction, jnp.ones((4, 3)), None)[1]
+        middles = Draws.of(step.config, 4, None)
+        pixels = hierarchical(step.model, params, origin, direction, jnp.ones((4, 3)), middles)[1]
         return jnp.sum(pixels.colour)
 
     gradient = jax.grad(fine)(state.params)
@@ -95,7 +157,5 @@ def test_fine_samples_do_not_train_the_coarse_network(photographs):
 
 
 def test_no_other_background(photographs):
-    from tests.nerf.conftest import tiny
-
     with pytest.raises(ValueError, match="white or black"):
         Renderer(start(tiny())[0], "random")

@@ -7,18 +7,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from data.batches import batches
+import nerf.train as train_module
 from nerf.checkpoint import Checkpoints
-from nerf.rays import chosen, rays_of
-from nerf.train import learning_rate, train
-from tests.nerf.conftest import prepared, small_grid
+from nerf.rays import Packed
+from nerf.render import shade, shade_packed
+from nerf.train import DROPS, learning_rate, loss_of_rays, optimiser, slope_of_rays, train
+from tests.nerf.conftest import prepared, small_grid, tiny
 
 
 def finished(config, split, **changes):
     step, state = prepared(config, split, **changes)
     told = []
     last = state
-    for lent, progress in train(step, state, split):
+    for lent, progress in train(step, state):
         told.append(progress)
         last = jax.tree.map(np.asarray, lent)  # it is gone when the next step begins
     return last, told
@@ -53,7 +54,7 @@ def test_resumed_is_as_if_never_stopped(config, photographs, tmp_path):
     whole, _ = finished(config, photographs, steps=20)
     step, state = prepared(config, photographs, steps=20)
     checkpoints = Checkpoints(tmp_path)
-    for lent, told in train(step, state, photographs):
+    for lent, told in train(step, state):
         if told.step == 9:
             checkpoints.save(lent, told.seconds)
             break
@@ -63,7 +64,7 @@ def test_resumed_is_as_if_never_stopped(config, photographs, tmp_path):
     state, seconds = again.restore(fresh)
     again.close()
     assert int(state.step) == 9 and seconds == told.seconds
-    for lent, later in train(step, state, photographs, seconds):
+    for lent, later in train(step, state, seconds):
         assert later.seconds > seconds
         last = jax.tree.map(np.asarray, lent)
     assert same_bits(last, whole)
@@ -77,13 +78,51 @@ def test_the_clock_ends_it(config, photographs):
     assert len(told) == 1
 
 
+def with_training(config, **changes):
+    return replace(config, training=replace(config.training, **changes))
+
+
 def test_learning_rate_falls_exponentially():
-    config = small_grid()
+    config = with_training(small_grid(), schedule="exponential")
     training = config.training
     rates = [learning_rate(config, f) for f in (0.0, 0.5, 1.0)]
     np.testing.assert_allclose(rates[0], training.learning_rate, rtol=1e-6)
     np.testing.assert_allclose(rates[2], training.final_learning_rate, rtol=1e-6)
     np.testing.assert_allclose(rates[1] ** 2, rates[0] * rates[2], rtol=1e-6)
+
+
+def test_learning_rate_falls_by_drops():
+    config = with_training(small_grid(), schedule="drops", learning_rate=0.1)
+    at = (0.0, 0.49, 0.5, 0.74, 0.75, 0.89, 0.9, 1.0)
+    drops = (0, 0, 1, 1, 2, 2, 3, 3)
+    found = [learning_rate(config, f) for f in at]
+    np.testing.assert_allclose(found, 0.1 * 0.33 ** np.array(drops), rtol=1e-6)
+    assert DROPS == (0.5, 0.75, 0.9)
+
+
+def test_a_clock_that_ends_the_run_drives_the_rate(photographs):
+    """Steps without end: by the clock half of the run is over soon, and the rate has dropped."""
+    config = replace(small_grid(), steps=10**6, max_seconds=3.0)
+    _, told = finished(config, photographs)
+    fractions = [p.fraction for p in told]
+    assert fractions == sorted(fractions) and fractions[-1] == 1.0
+    assert fractions[-1] == pytest.approx(min(1.0, told[-1].seconds / 3.0))
+
+
+def test_weights_of_networks_decay_and_tables_do_not(photographs):
+    """Without a gradient, decay is all that moves a parameter."""
+    config = with_training(small_grid(), weight_decay=0.1)
+    _, state = prepared(config, photographs)
+    nothing = jax.tree.map(jnp.zeros_like, state.params)
+    updates, _ = optimiser(config).update(nothing, state.moments, state.params)
+    for name, part in updates["fine"].items():
+        for path, moved in jax.tree_util.tree_leaves_with_path(part):
+            at = state.params["fine"][name]
+            for key in path:
+                at = at[key.key]
+            assert (np.asarray(moved) != 0).any() == (name != "tables" and bool((at != 0).any()))
+            if name != "tables":  # towards zero
+                assert (np.asarray(moved) * np.asarray(at) <= 0).all()
 
 
 @pytest.mark.parametrize("name", ["head", "trunk"])
@@ -92,7 +131,7 @@ def test_a_step_that_is_not_finite_touches_nothing_and_is_named(config, photogra
     layer = state.params["fine"][name][0]
     layer["W"] = layer["W"].at[0, 0].set(jnp.nan)
     before = jax.tree.map(np.asarray, state)
-    ((after, told),) = list(train(step, state, photographs))
+    ((after, told),) = list(train(step, state))
     assert not told.good and told.step == 0
     assert told.bad == f"parameter fine {name} 0 W"
     for a, b in zip(jax.tree.leaves(before), jax.tree.leaves(after), strict=True):
@@ -104,45 +143,43 @@ def test_the_first_bad_array_is_on_the_road_not_at_its_end(photographs):
     step, state = prepared(small_grid(), photographs)
     for layer in (0, 1):
         state.params["fine"]["head"][layer]["W"] *= 1e38
-    batch = next(batches(photographs, step.config.training.rays, 0))
-    found = step.first_bad_array(state, batch)
+    found = step.first_bad_array(state, step.batch(state))
     assert found == "the output of mlp, call 2 of the forward pass,", "the head"
 
 
-@pytest.mark.parametrize("background", ["white", "black", "random"])
-def test_photographs_are_laid_over_the_background(photographs, background):
-    config = small_grid()
-    config = replace(config, data=replace(config.data, background=background))
-    step, _ = prepared(config, photographs)
-    batch = next(batches(photographs, 400, 0))
-    rays = rays_of(batch, step.lenses, config, jax.random.key(0))
-    rgba = batch.rgba / 255.0
-    behind = np.asarray(rays.background)
-    expected = rgba[:, :3] * rgba[:, 3:] + behind * (1 - rgba[:, 3:])
-    np.testing.assert_allclose(rays.photograph, expected, atol=1e-6)
-    spread = {"white": (1, 1), "black": (0, 0), "random": (0, 1)}[background]
-    np.testing.assert_allclose((behind.min(), behind.max()), spread, atol=0.01)
-    assert (np.ptp(behind, axis=0) > 0.5).all() == (background == "random")
-
-
-def test_rays_that_meet_nothing_are_left_out_and_none_is_dropped_unseen(photographs):
+def test_a_step_of_packed_samples_is_the_step_of_each_ray_by_itself(photographs):
+    """The stream is a way of storing: the same samples ray by ray show the same pixels."""
     config = small_grid()
     step, state = prepared(config, photographs)
-    batch = next(batches(photographs, 400, 0))
-    rays = rays_of(batch, step.lenses, config, jax.random.key(0))
-    kept, probed, _, dropped = chosen(rays, state.grid, config, jax.random.key(1))
-    # a full grid: every ray through the cube is met, 256 find a slot, the rest is counted
-    assert int(dropped) > 0
-    np.testing.assert_allclose(kept.share.sum(), 256 / (400 - int(dropped)), rtol=1e-6)
-    x = (np.arange(16) + 0.5) / 8 - 1
-    centre = np.abs(np.stack(np.meshgrid(x, x, x, indexing="ij"))).max(0) < 0.3
-    small = state.grid._replace(occupied=jnp.asarray(centre))
-    kept, probed, error, dropped = chosen(rays, small, config, jax.random.key(1))
-    taken = np.asarray(kept.share) > 0
-    assert int(dropped) == 0 and 10 < taken.sum() < 256
-    np.testing.assert_allclose(np.asarray(kept.share)[taken], 1 / 400)
-    np.testing.assert_array_equal(np.asarray(probed.hit), taken)
-    # the rest shows its background: that error is counted and can't be changed
-    everything = np.sum((np.asarray(rays.background) - np.asarray(rays.photograph)) ** 2)
-    kept_error = np.sum(((np.asarray(kept.background) - np.asarray(kept.photograph)) ** 2)[taken])
-    np.testing.assert_allclose(error, everything - kept_error, rtol=1e-4)
+    rays, asked = step._asked(state, step.batch(state), step.photographs)
+    assert isinstance(asked, Packed)
+    field, stages = step.model.field(state.params), step.model.stages
+    at = rays.origin, rays.direction
+    length = 2 * np.sqrt(3) / config.sampling.steps
+    whole = jnp.full(asked.t.shape, length)
+    packed = shade_packed(field, *at, asked.t, whole, rays.background, asked.stream, stages)
+    first = np.asarray(asked.stream.first)
+    counts = np.diff(first)
+    ranks = np.arange(counts.max())[None]
+    within = ranks < counts[:, None]
+    t = np.where(within, np.asarray(asked.t)[np.where(within, first[:-1, None] + ranks, 0)], 0.0)
+    delta = np.where(within, length, 0.0)
+    each, _ = shade(field, *at, *map(jnp.float32, (t, delta)), rays.background, stages)
+    assert (counts > 0).sum() > 50 and (counts == 0).any()
+    for a, b in zip(packed, each, strict=True):
+        np.testing.assert_allclose(a, b, atol=2e-6)
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("together", [16, 1024, 10**6])
+def test_the_gradient_of_parts_is_that_of_the_whole(photographs, monkeypatch, together):
+    """Rays are gone through a few at a time; the loss and its gradient are sums over rays."""
+    config = with_training(tiny(), rays=48)
+    step, state = prepared(config, photographs)
+    asked = step._asked(state, step.batch(state), step.photographs)
+    monkeypatch.setitem(train_module.SAMPLES_TOGETHER, "cpu", together)
+    given = (state.params, step.model, *asked)
+    (loss, pixels), gradient = slope_of_rays(*given)
+    whole = jax.value_and_grad(loss_of_rays, has_aux=True)(*given)
+    for a, b in zip(*map(jax.tree.leaves, (((loss, pixels), gradient), whole)), strict=True):
+        assert jnp.linalg.norm(a - b) <= 1e-12 * jnp.linalg.norm(b)
