@@ -25,32 +25,26 @@ Cotangent    contract (4): sums over samples, which is a product of matrices
     H_bar_l = Z_bar_l W_l^T,    Z_bar_{l-1} = M_{l-1} H_bar_l,    Z_bar_K = Y_bar  (9)
     W_bar_l = H_l^T Z_bar_l,    b_bar_l = sum over rows of Z_bar_l                 (10)
 
-What is kept: of few samples the H_l, of many X alone. The way back then makes the H_l again, a
-step of samples at a time: one more forward pass, but its numbers never leave the caches, and
-S x n x K of them are neither written to memory nor read from it.
+What is kept: of a single block of samples the H_l; of more only X. The way back then goes block
+by block and makes the H_l of a block again: one more forward pass, and room for the numbers of
+one block instead of S x n x K. Those of a narrow network do not even leave the caches.
 
-The way back holds a sample in each column, W_bar_l = H_l Z_bar_l^T: a sum along rows, which lie
-in memory as they are read. With samples in rows it would run across them, the slowest way to
-multiply. X and W_bar_1^T = Z_bar_1 X alone stay as they came. A step is cut into slabs, each with
-a W_bar of its own: one small W_bar is no work for two cores, several are.
+On the way back a sample is a column, W_bar_l = H_l Z_bar_l^T: a sum along rows, whose numbers lie
+side by side in memory. With samples in rows it would step from row to row, a slow way to add.
+X alone is used as it came, a sample a row: W_bar_1^T = Z_bar_1 X.
 """
 
 import functools
-import math
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-SLAB = 1024
-"""Samples side by side in one product on the way back."""
+BLOCK = 8192
+"""Samples a block: enough that two cores share a product, and few enough for their caches."""
 
-STEP = 5 * 2**18
-"""Numbers that the layers are given in one step: with their cotangents, what the caches hold."""
-
-KEPT = {"cpu": 2**22, "other": 2**28}
-"""Numbers that the layers are given in one block: so many are kept, and no more held at once."""
+BLOCK_ELSEWHERE = 2**17
+"""The same on a machine that is not a CPU: as many as its memory has room for."""
 
 Layers = tuple[tuple[Float[Array, "_ _"], Float[Array, " _"]], ...]
 
@@ -96,12 +90,11 @@ def mlp(layers: Layers, x: Float[Array, "*batch n"], skip: int = 0) -> Float[Arr
 
 def mlp_fwd(layers, x, skip):
     rows = x.reshape(-1, x.shape[-1])
-    blocks = _plan(layers, rows.shape[0]).blocks
-    turned = _turned(layers)
-    if blocks == 1:
+    blocks, turned = _in_blocks(rows), _turned(layers)
+    if len(blocks) == 1:
         given, y = _forward(turned, rows.T, skip)
         return y.T.reshape(*x.shape[:-1], -1), (layers, x, given[1:])
-    y = jax.lax.map(lambda X: _forward(turned, X, skip, columns=False)[1], _cut(rows, blocks))
+    y = jax.lax.map(lambda X: _forward(turned, X, skip, columns=False)[1], blocks)
     y = y.reshape(-1, y.shape[-1])[: rows.shape[0]]
     return y.reshape(*x.shape[:-1], -1), (layers, x, None)
 
@@ -112,21 +105,18 @@ def mlp_bwd(skip, residuals, y_bar):
     if given is not None:
         layers_bar, x_bar = _backward(layers, rows, given, bar.T, skip)
         return _first_turned(layers_bar), x_bar.T.reshape(x.shape)
-    _, steps, slabs = _plan(layers, rows.shape[0])
-    start = jax.tree.map(jnp.zeros_like, _first_turned(layers))
-    layers = jax.tree.map(lambda a: jnp.broadcast_to(a, (*slabs, *a.shape)), layers)
-    turned = _turned(layers)  # here: a product with W.T within the loop would not be as fast
+    turned = _turned(layers)  # out here: within the loop it would be part of a slower product
 
-    def step(total, now):
+    def block(total, now):
         X, Z_bar = now
-        given, _ = _forward(turned, X.mT, skip)
-        layers_bar, X_bar = _backward(layers, X, given[1:], Z_bar, skip)
+        (_, *given), _ = _forward(turned, X.T, skip)
+        layers_bar, X_bar = _backward(layers, X, given, Z_bar, skip)
         return jax.tree.map(jnp.add, total, layers_bar), X_bar
 
-    # rows added to fill the last slab have a cotangent of zero, and so no effect
-    X, Z_bar = _cut(rows, steps, *slabs), _cut(bar, steps, *slabs).mT
-    layers_bar, X_bar = jax.lax.scan(step, start, (X, Z_bar))
-    x_bar = X_bar.mT.reshape(-1, x.shape[-1])[: rows.shape[0]]
+    start = jax.tree.map(jnp.zeros_like, _first_turned(layers))
+    # rows added to fill the last block have a cotangent of zero, and so no effect
+    layers_bar, x_bar = jax.lax.scan(block, start, (_in_blocks(rows), _in_blocks(bar).mT))
+    x_bar = x_bar.mT.reshape(-1, x.shape[-1])[: rows.shape[0]]
     return _first_turned(layers_bar), x_bar.reshape(x.shape)
 
 
@@ -156,27 +146,26 @@ def mlp_jacobian(
 
 
 def _forward(turned, X, skip, columns=True):
-    """What each layer is given, H_1 .. H_K (2), and Z_K (3); samples in columns, or in rows."""
+    """What each layer is given, H_1 .. H_K (2), and Z_K (3): a sample a column, or a row."""
     H, given = X, []
     for l, (W_T, b) in enumerate(turned, start=1):
         if l == skip:
-            H = jnp.concatenate([H, X], axis=-2 if columns else -1)
+            H = jnp.concatenate([H, X], axis=0 if columns else 1)
         given.append(H)
-        Z = W_T @ H + b[..., :, None] if columns else H @ W_T.T + b[None, :]  # (3)
+        Z = W_T @ H + b[:, None] if columns else H @ W_T.T + b[None, :]  # (3)
         H = jnp.where(Z <= 0, 0, Z)  # (2); NaN passes, or a broken layer would look like a dead one
     return given, Z
 
 
 def _backward(layers, X, given, Z_bar, skip):
-    """Cotangents of the layers, the first one's W_bar turned, and of X, each sample a column."""
-    inputs, layers_bar, X_bar = X.shape[-1], [], 0
-    slabs = tuple(range(X.ndim - 2))
+    """Cotangents of the layers, the first W_bar turned, and of X: samples in columns but for X."""
+    inputs, layers_bar, X_bar = X.shape[1], [], 0
     for l in range(len(layers), 0, -1):
-        W_bar = given[l - 2] @ Z_bar.mT if l > 1 else Z_bar @ X
-        layers_bar.append((jnp.sum(W_bar, axis=slabs), jnp.sum(Z_bar, axis=(*slabs, -1))))  # (10)
+        W_bar = Z_bar @ X if l == 1 else given[l - 2] @ Z_bar.T
+        layers_bar.append((W_bar, jnp.sum(Z_bar, axis=1)))  # (10)
         H_bar = layers[l - 1][0] @ Z_bar
         if l == skip:
-            H_bar, X_bar = H_bar[..., :-inputs, :], H_bar[..., -inputs:, :]
+            H_bar, X_bar = H_bar[:-inputs], H_bar[-inputs:]
         if l > 1:
             Z_bar = jnp.where(_mask(given[l - 2], l, skip, inputs), H_bar, 0)  # (9)
     return tuple(reversed(layers_bar)), H_bar + X_bar
@@ -184,36 +173,21 @@ def _backward(layers, X, given, Z_bar, skip):
 
 def _mask(H, l, skip, inputs):
     """M_{l-1}, read off what layer l is given: a rectified number is positive or was cut."""
-    return (H[..., :-inputs, :] if l == skip else H) > 0
+    return (H[:-inputs] if l == skip else H) > 0
 
 
 def _turned(layers):
-    return tuple((W.mT, b) for W, b in layers)
+    return tuple((W.T, b) for W, b in layers)
 
 
 def _first_turned(layers):
     (W, b), *others = layers
-    return (W.mT, b), *others
+    return (W.T, b), *others
 
 
-class _Plan(NamedTuple):
-    blocks: int  # of the forward; a single one is kept
-    steps: int  # of the way back
-    slabs: tuple[int, ...]  # of a step, side by side: () for one alone
-
-
-def _plan(layers, samples):
-    cpu = jax.default_backend() == "cpu"
-    numbers = sum(W.shape[0] for W, _ in layers)  # of one sample
-    blocks = max(1, -(-samples * numbers // KEPT["cpu" if cpu else "other"]))
-    if not cpu:
-        return _Plan(blocks, blocks, ())
-    slabs = 2 ** int(math.log2(max(1, STEP // (SLAB * numbers))))
-    return _Plan(blocks, -(-samples // (slabs * SLAB)), (slabs,) if slabs > 1 else ())
-
-
-def _cut(rows, *parts):
-    """rows in as many parts, all of one size: rows of zeros fill up the last."""
-    length = -(-rows.shape[0] // math.prod(parts))
-    missing = math.prod(parts) * length - rows.shape[0]
-    return jnp.pad(rows, ((0, missing), (0, 0))).reshape(*parts, length, rows.shape[1])
+def _in_blocks(rows):
+    """As few blocks as can be, all of one size: rows of zeros fill up the last."""
+    most = BLOCK if jax.default_backend() == "cpu" else BLOCK_ELSEWHERE
+    blocks = max(1, -(-rows.shape[0] // most))
+    missing = -rows.shape[0] % blocks
+    return jnp.pad(rows, ((0, missing), (0, 0))).reshape(blocks, -1, rows.shape[1])
