@@ -25,13 +25,13 @@ Cotangent    contract (4): sums over samples, which is a product of matrices
     H_bar_l = Z_bar_l W_l^T,    Z_bar_{l-1} = M_{l-1} H_bar_l,    Z_bar_K = Y_bar  (9)
     W_bar_l = H_l^T Z_bar_l,    b_bar_l = sum over rows of Z_bar_l                 (10)
 
-What is kept: of one block of samples the H_l; of more only X. The way back then goes block by
-block and makes the H_l of a block again: one more forward pass, but its numbers never leave the
-caches, and S x n x K of them are neither written to memory nor read from it.
+What is kept: of a single block of samples the H_l; of more only X. The way back then goes block
+by block and makes the H_l of a block again: one more forward pass, and room for the numbers of
+one block instead of S x n x K. Those of a narrow network do not even leave the caches.
 
 On the way back a sample is a column, W_bar_l = H_l Z_bar_l^T: a sum along rows, whose numbers lie
-side by side in memory. With samples in rows it would step from row to row, which takes two to
-three times as long. X alone is used as it came, a sample a row: W_bar_1^T = Z_bar_1 X.
+side by side in memory. With samples in rows it would step from row to row, a slow way to add.
+X alone is used as it came, a sample a row: W_bar_1^T = Z_bar_1 X.
 """
 
 import functools
