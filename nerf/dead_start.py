@@ -1,17 +1,16 @@
-"""Starts that lead nowhere: a field that shows one trivial picture, and no gradient to leave it.
+"""Starts that lead nowhere: the field is empty or opaque everywhere, and no gradient leads out.
 
 Empty. A rectified density that is negative everywhere is zero, and so is its slope; exp far below
 zero is as good as zero, and is its own slope. No sample weighs anything then, every ray shows its
 background whatever the colours are, and nothing flows back. Once the occupancy grid has seen it, no
-cell is even asked: it stays so for good.
+cell is even asked: it stays so for good. Such a field errs as much as the background itself does.
 
 Opaque. Where the first sample of a ray lets nothing through, those behind have no weight, hence no
-gradient: only a shell around the cube learns, and it can show no more than the pictures' mean
-colour. To thin it out would cost before it pays.
+gradient: only the cube's surface is ever learned. By its error alone it can't be told: a surface
+whose colour depends on the view learns some of the pictures, by heart. But rays end where they
+enter, and in a field that learns they do not.
 
-Both are recognised by what they show. The best that an empty field can do is the background, the
-best that a shell of one colour can do is the mean colour; after a few hundred steps any field that
-learns does better than both.
+Both are seen in how far rays get on their way through the cube, before they end or leave it.
 """
 
 from collections import deque
@@ -21,58 +20,65 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from calculus.radiance import sampling
+from nerf.rays import Rays
+from nerf.render import Pixels
+
 CHECKED_AT = (250, 500)
 """Steps after which a start is judged."""
 WINDOW = 50
 """Steps before each of them whose mean is judged: of one step alone the rays differ by chance."""
+FAR, NEAR = 0.9, 0.05
+"""Parts of their way: rays that get further meet next to nothing, or stop short at once."""
 NO_BETTER = 0.9
-"""A field whose error is not below this part of the better trivial picture's has learned none."""
-GOOD_ANYWAY = 1e-4
-"""Mean squared error below which no field is dead: the pictures may be trivial themselves."""
+"""Part of the background's error below which something has been learned."""
+NOTHING_THERE = 1e-4
+"""Error of the background below which pictures show nothing else: empty is right then."""
 WORDS = {"empty": "no ray meets anything", "opaque": "every ray ends where it enters"}
 """What is wrong with each kind."""
 
 
-def trivial_errors(
-    photograph: Float[Array, "rays 3"],
-    background: Float[Array, "rays 3"],
-    counted: Bool[Array, " rays"],
+def signs(
+    rays: Rays, pixels: Pixels, counted: Bool[Array, " rays"]
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """Mean squared errors of showing nothing, and of showing one colour, over the counted rays."""
-    numbers = 3 * jnp.maximum(jnp.sum(counted), 1)
-    of = counted[:, None]
-    mean = 3 * jnp.sum(photograph * of, axis=0) / numbers
-    empty = jnp.sum((background - photograph) ** 2 * of) / numbers
-    flat = jnp.sum((photograph - mean[None, :]) ** 2 * of) / numbers
-    return empty, flat
+    """By which a start is judged, of the counted rays.
+
+    The mean squared error of showing nothing, colours in [0, 1]; and how far rays get before they
+    end, on the mean, in parts of their way through the cube: 0 at its surface, 1 for all of it.
+    """
+    background_error = (rays.background - rays.photograph) ** 2 * counted[:, None]
+    empty_error = jnp.sum(background_error) / (3 * jnp.maximum(jnp.sum(counted), 1))
+    t_near, t_far = sampling.box_interval(rays.origin, rays.direction)
+    way = jnp.maximum(t_far - t_near, 0) * counted
+    ended = (pixels.depth - pixels.opacity * t_near) * (way > 0)
+    left = (1 - pixels.opacity) * way
+    whole = jnp.sum(way)
+    reach = jnp.where(whole > 0, jnp.sum(ended + left) / jnp.where(whole > 0, whole, 1), 1.0)
+    return empty_error, reach
 
 
-def named(error: float, empty_error: float, flat_error: float, opacity: float) -> str:
-    """`empty` or `opaque`, if a field with these means over rays shows no more than that; or ''."""
-    if error < max(NO_BETTER * min(empty_error, flat_error), GOOD_ANYWAY):
-        return ""
-    return "empty" if opacity < 0.5 else "opaque"
+def named(error: float, empty_error: float, reach: float) -> str:
+    """`empty` or `opaque`, if that is what a field with these means over rays is; else ''."""
+    if reach < NEAR:
+        return "opaque"
+    if reach > FAR and error >= NO_BETTER * empty_error and empty_error > NOTHING_THERE:
+        return "empty"
+    return ""
 
 
 class Watch:
     """Judges a start while it trains."""
 
     def __init__(self) -> None:
-        self._seen: deque[tuple[float, ...]] = deque(maxlen=WINDOW)
+        self._seen: deque[tuple[float, float, float]] = deque(maxlen=WINDOW)
 
     def __call__(self, step: int, metrics: Any) -> str:
         """`empty` or `opaque` after a step at which the start is found dead; else ''."""
-        if step > CHECKED_AT[-1]:
-            return ""
         self._seen.append(
-            tuple(
-                float(v)
-                for v in (
-                    metrics.mean_squared_error,
-                    metrics.empty_error,
-                    metrics.flat_error,
-                    metrics.opacity,
-                )
+            (
+                float(metrics.mean_squared_error),
+                float(metrics.empty_error),
+                float(metrics.reach),
             )
         )
         if step not in CHECKED_AT or len(self._seen) < WINDOW:

@@ -65,6 +65,6 @@ def refuse_too_large(config: Config, split: Split) -> None:
     most = max(wanted, key=lambda need: need.bytes)
     raise InputError(
         f"the run needs at least {total / 2**30:.1f} GiB of memory, the device has "
-        f"{there / 2**30:.1f} GiB; the {most.what} alone need {most.bytes / 2**30:.1f} GiB: "
+        f"{there / 2**30:.1f} GiB; {most.bytes / 2**30:.1f} GiB of it are for the {most.what}: "
         f"{most.mend}"
     )

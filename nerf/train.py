@@ -50,8 +50,8 @@ class Metrics(NamedTuple):
     """Mean over the rays of the step, in [0, 1]."""
     empty_error: Array
     """What `mean_squared_error` would be of a field that shows nothing."""
-    flat_error: Array
-    """What it would be of a field that shows one colour."""
+    reach: Array
+    """Part of their way through the cube that rays get before they end, mean, in [0, 1]."""
     good: Array
     """Whether loss and gradient are finite. If not, the step changed nothing."""
 
@@ -221,7 +221,7 @@ class Step:
         counted = rays.share > 0
         error = jnp.sum((pixels.colour - rays.photograph) ** 2 * counted[:, None])
         opacity = jnp.sum(pixels.opacity * counted)
-        empty, flat = dead_start.trivial_errors(rays.photograph, rays.background, counted)
+        empty_error, reach = dead_start.signs(rays, pixels, counted)
         finite = [jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves((loss, gradient))]
         good = jnp.all(jnp.stack(finite))
         if isinstance(asked, Packed):
@@ -237,8 +237,8 @@ class Step:
             rays_dropped=dropped,
             samples=samples,
             opacity=opacity / at_least_one,
-            empty_error=empty,
-            flat_error=flat,
+            empty_error=empty_error,
+            reach=reach,
             good=good,
         )
 

@@ -1,0 +1,173 @@
+"""Sizes that can't be: refused before anything is made, in one line that says why, exit code 2."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from data.errors import InputError
+from data.load import load
+from data.scene import Split
+from nerf import cli, memory
+from nerf.config import Config, check, read
+from nerf.train import start
+
+MARBLES = Path(__file__).parents[2] / "data" / "scenes" / "marbles"
+
+
+@pytest.fixture(scope="module")
+def split():
+    return load(MARBLES, downscale=4).splits["train"]
+
+
+def changed(**sections) -> Config:
+    config = Config()
+    return replace(
+        config, **{name: replace(getattr(config, name), **to) for name, to in sections.items()}
+    )
+
+
+def mistake(capsys, *arguments) -> str:
+    """The one line that a command ends in."""
+    with pytest.raises(SystemExit) as end:
+        cli.main(["train", "--scene", str(MARBLES), "--data.downscale", "4", *arguments])
+    said = capsys.readouterr().err
+    assert end.value.code == 2
+    assert said.startswith("nerf: ") and said.count("\n") == 1, said
+    return said
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[field]\nlevels = 0", "field.levels is 0: it must be from 1 to 64"),
+        ("[field]\nlevels = 1000000000", "field.levels is 1000000000: it must be from 1 to 64"),
+        ("[field]\nlevel_features = 0", "field.level_features is 0: it must be from 1 to 64"),
+        ("[field]\ncoarsest = 1", "field.coarsest is 1: it must be from 2 to 4096"),
+        ("[field]\nfinest = 1", "field.finest is 1: it must be from 2 to 65536"),
+        ("[field]\nfinest = 8", "field.finest is 8: it must be at least field.coarsest (16)"),
+        ("[field]\nlog2_rows = 3", "field.log2_rows is 3: it must be from 4 to 28"),
+        ("[field]\nlog2_rows = 29", "field.log2_rows is 29: it must be from 4 to 28"),
+        ("[field]\nharmonics = 0", "field.harmonics is 0: it must be from 1 to 4"),
+        ("[field]\nharmonics = 5", "field.harmonics is 5: it must be from 1 to 4"),
+        ("[field]\ntrunk_layers = 0", "field.trunk_layers is 0: it must be from 1 to 64"),
+        ("[field]\nhead_width = 10000000", "it must be from 1 to 65536"),
+        ("[field]\ndensity_bias = inf", "field.density_bias is inf: it must be finite"),
+        ("[occupancy]\ncells = 1", "occupancy.cells is 1: it must be from 2 to 1024"),
+        ("[occupancy]\ncells = 2000", "occupancy.cells is 2000: it must be from 2 to 1024"),
+        ("[occupancy]\nwarm_up = -1", "occupancy.warm_up is -1: it must be at least 0"),
+        ("[occupancy]\ndecay = 1.5", "occupancy.decay is 1.5: it must be from 0 to below 1"),
+        ("[sampling]\nsteps = 1", "sampling.steps is 1: it must be from 2 to 8192"),
+        ("[sampling]\nsteps = 100000", "sampling.steps is 100000: it must be from 2 to 8192"),
+        ("[sampling]\ncoarse = 1", "sampling.coarse is 1: it must be from 2 to 8192"),
+        ("[training]\nrays = 0", "training.rays is 0: it must be from 1 to 16777216"),
+        ("[training]\nrestarts = -1", "training.restarts is -1: it must be at least 0"),
+        (
+            "[sampling]\nsteps = 100\n[training]\nsamples = 127",
+            "training.samples is 127: one ray may need 128 (sampling.steps 100, in words of 32)",
+        ),
+        ("seed = -1", "seed is -1: it must be from 0 to 4294967295"),
+    ],
+)
+def test_a_size_out_of_range_is_refused_with_the_range(text, said, tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text(text)
+    with pytest.raises(InputError) as error:
+        read(file)
+    assert said in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [
+        {"field": {"levels": 1, "coarsest": 2, "finest": 2}},
+        {"field": {"levels": 64, "log2_rows": 28}},
+        {"sampling": {"steps": 100}, "training": {"samples": 128}},
+        {"sampling": {"strategy": "hierarchical"}, "training": {"samples": 1}},
+        {"occupancy": {"cells": 2, "warm_up": 0, "decay": 0.0}},
+        {"training": {"restarts": 0}},
+    ],
+)
+def test_sizes_at_the_edge_are_allowed(sections):
+    config = changed(**sections)
+    assert check(config) == config
+
+
+@pytest.mark.parametrize(
+    ("arguments", "most", "advice"),
+    [
+        (
+            ("--field.log2-rows", "28", "--field.levels", "64", "--field.coarsest", "1024"),
+            "tables",
+            "lower field.log2_rows, field.levels or field.level_features",
+        ),
+        (
+            ("--field.trunk-width", "65536", "--field.trunk-layers", "64"),
+            "networks",
+            "lower field.trunk_width, field.features or field.head_width",
+        ),
+        (("--training.samples", str(2**28)), "samples of a step", "lower training.samples"),
+    ],
+)
+def test_what_memory_can_t_hold_is_refused_before_it_is_made(
+    arguments, most, advice, capsys, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(memory, "available", lambda: 3 * 2**30)
+    run = tmp_path / "run"
+    said = mistake(capsys, "--run", str(run), *arguments)
+    assert "GiB of memory, the device has 3.0 GiB" in said
+    assert f"GiB of it are for the {most}: {advice}" in said
+    assert not run.exists(), "nothing is left behind"
+
+
+def test_pictures_count_too(split, monkeypatch):
+    many = 2**14
+    huge = Split(
+        names=("one",) * many,
+        pictures=np.broadcast_to(np.uint8(0), (many, 2**12, 2**12, 4)),  # 1 TiB that nothing holds
+        intrinsics=np.zeros((many, 4)),
+        poses=np.zeros((many, 3, 4)),
+    )
+    monkeypatch.setattr(memory, "available", lambda: 2**30)
+    with pytest.raises(
+        InputError, match=r"1024\.0 GiB of it are for the pictures: raise data\.dow"
+    ):
+        memory.refuse_too_large(Config(), huge)
+    monkeypatch.setattr(memory, "available", lambda: split.pictures.nbytes)
+    with pytest.raises(InputError, match="needs at least"):
+        memory.refuse_too_large(Config(), split)
+
+
+def test_a_device_that_does_not_say_is_not_judged(split, monkeypatch):
+    monkeypatch.setattr(memory, "available", lambda: 0)
+    memory.refuse_too_large(changed(field={"levels": 64, "log2_rows": 28}), split)
+
+
+@pytest.mark.parametrize("strategy", ["occupied", "hierarchical"])
+def test_what_is_asked_for_is_what_is_made(strategy, split):
+    """Parameters and Adam's moments are three of the five copies; both fields are counted."""
+    config = changed(
+        field={"levels": 3, "coarsest": 4, "finest": 16, "log2_rows": 9, "trunk_width": 16},
+        sampling={"strategy": strategy},
+    )
+    wanted = {need.what: need.bytes for need in memory.needs(config, split)}
+    state = start(config)[1]
+    made = sum(leaf.nbytes for leaf in jax.tree.leaves(state.params))
+    assert wanted["tables"] + wanted["networks"] == memory.COPIES * made
+    tables = sum(
+        leaf.nbytes for leaf in jax.tree.leaves([p["tables"] for p in state.params.values()])
+    )
+    assert wanted["tables"] == memory.COPIES * tables
+    assert wanted["pictures"] == math.prod(split.pictures.shape)
+    assert (
+        (wanted["occupancy grid"] > 0)
+        == (wanted["samples of a step"] > 0)
+        == (strategy == "occupied")
+    )
+
+
+def test_the_device_says_how_much_it_has():
+    assert memory.available() == 0 or memory.available() > 2**28
