@@ -9,23 +9,14 @@ import jax
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -2, -3, -8
 
 
-_SCATTER_IN_ORDER = "--xla_gpu_enable_scatter_determinism_expander=true"
-"""Without it a GPU adds what meets in one row of a table in the order in which it arrives."""
-
-
 def prepare() -> None:
-    """Keeps freed memory, and compiled programs on disk; has a GPU add in the same order each time.
-
-    To be called before JAX looks for devices. What the user's environment says is left as it is.
+    """Keeps freed memory, and compiled programs on disk from run to run.
 
     A program asks for its temporary arrays anew at each call. By default the C library gives large
     ones back to the system at once, and the system hands them out again page by page, each page
     cleared first: of a training step on two cores that can be half the time.
     """
     keep_memory()
-    flags = os.environ.get("XLA_FLAGS", "")
-    if "scatter_determinism" not in flags:
-        os.environ["XLA_FLAGS"] = f"{flags} {_SCATTER_IN_ORDER}".strip()
     folder = os.environ.get("JAX_COMPILATION_CACHE_DIR")
     if folder is None:
         cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"

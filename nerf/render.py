@@ -233,11 +233,12 @@ def rays_in_memory(model: Model) -> int:
     if config.sampling.strategy == "hierarchical":
         samples = config.sampling.coarse + config.sampling.fine
     # What one sample holds: what the trunk is given, what it gives, what the head is given, each
-    # as it is, joined to others, and cut into blocks; and what compositing reads. Hidden layers
-    # live in blocks and do not count. The suite holds this against what the compiler says.
+    # as it is, joined to others, and cut into blocks; two hidden layers at a time; and what
+    # compositing reads. The suite holds this against what the compiler says.
     given = position_features(config.field)
     handed_on = 2 * config.field.features + 1 + direction_features(config.field)
-    numbers = (3 * (given + handed_on) + 16) * samples
+    widest = max(config.field.trunk_width, config.field.head_width)
+    numbers = (3 * (given + handed_on) + 2 * widest + 16) * samples
     rays = config.rendering.memory * 2**20 // (4 * numbers)
     return int(min(max(rays, 1), 32768))
 

@@ -10,8 +10,7 @@ import pytest
 from data.scene import Split
 from nerf import occupancy
 from nerf.occupancy import Occupancy
-from nerf.rays import Photographs, Rays, drawn, packed, rays_of
-from nerf.render import OPAQUE
+from nerf.rays import DARK, Photographs, Rays, drawn, packed, rays_of
 from nerf.train import slope_of_rays
 from tests.nerf.conftest import prepared, small_grid
 
@@ -147,7 +146,7 @@ def test_rays_are_taken_in_their_order_until_the_next_does_not_fit(
         np.testing.assert_allclose(got, all_of_it[: len(got)], rtol=1e-5)
         x = np.asarray(rays.origin[r]) + got[:, None] * np.asarray(rays.direction[r])
         through = np.exp(-np.sum(np.asarray(density(x)) * LENGTH))
-        assert len(got) == len(all_of_it) or through < 1.01 * OPAQUE
+        assert len(got) == len(all_of_it) or through < 1.01 * DARK
     # none is lost unseen: taken, or dropped for want of room, or not looked at
     assert taken + dropped <= RAYS and dropped <= together
     if taken < RAYS:
@@ -193,10 +192,10 @@ def test_what_is_left_out_behind_opaque_samples_changes_next_to_nothing(photogra
     last = state.params["fine"]["trunk"][1]
     last["b"] = last["b"].at[0].set(4.0)
     found = {}
-    for bound in (0.0, OPAQUE):
-        monkeypatch.setattr("nerf.rays.OPAQUE", max(bound, 1e-38))
+    for bound in (0.0, DARK):
+        monkeypatch.setattr("nerf.rays.DARK", max(bound, 1e-38))
         found[bound] = jax.jit(step.gradient)(state, step.batch(state))
-    (whole, all_of_it), (cut, less) = found[0.0], found[OPAQUE]
+    (whole, all_of_it), (cut, less) = found[0.0], found[DARK]
     assert int(less.samples) < 0.7 * int(all_of_it.samples)
     for a, b in zip(*map(jax.tree.leaves, (cut, whole)), strict=True):
         assert jnp.linalg.norm(a - b) <= 1e-2 * jnp.linalg.norm(b)
