@@ -15,7 +15,7 @@ Value
     C_r = sum_{i: r(i) = r} w_i c_i + T_r b_r,    A_r, D_r likewise with 1, t_i         (4)
 
 Jacobian     that of `compositing` in blocks along the diagonal, one for each ray: a sample
-             neither hides nor is hidden by those of another ray
+             neither hides nor is hidden by those of another ray; 0 where i or k is padding
     dw_i/dtau_k = T_k' [i = k] - w_i [r(i) = r(k), i > k]                               (5)
     dT_r/dtau_k = -T_r [r(k) = r]                                                       (6)
              and that of `rendering`, in blocks as well
@@ -25,7 +25,7 @@ Jacobian     that of `compositing` in blocks along the diagonal, one for each ra
     d/dsigma_k = delta_k d/dtau_k,    d/ddelta_k = sigma_k d/dtau_k                     (8)
     dC_r/dc_k = w_k [r(k) = r] I,    dD_r/dt_k = w_k [r(k) = r],    dC_r/db_s = T_r [r = s] I   (9)
 
-Cotangent    contract (5) and (6); of padding, r(k) is no ray and all is 0
+Cotangent    contract (5) and (6)
     tau_bar_k = T_k' w_bar_k - sum_{i: r(i) = r(k), i > k} w_i w_bar_i - T_r(k) T_bar_r(k)     (10)
              contract (7): a sample is worth q_k to the loss, the background b_r . C_bar_r
     q_k = c_k . C_bar_r(k) + A_bar_r(k) + t_k D_bar_r(k)                                (11)

@@ -10,11 +10,12 @@ _ANYWHERE = ("pullback_is_jax", "batch_is_its_rays")
 _IN_FLOAT32 = ("float32_survives_the_limits", "batch_is_its_rays")
 
 
-def _light_of_the_ray_before(tau, stream):
-    """What lies before a ray's first sample taken for the ray before it: no reset between rays."""
-    (_, T_left), (_, T_behind, _, _) = packed.weights_packed_fwd(tau, stream)
-    T = jnp.concatenate([jnp.ones_like(tau[:1]), T_behind[:-1]])
-    w = -T * jnp.expm1(-stream.owned(tau))
+def _no_reset_between_rays(tau, stream):
+    """The sum runs on over the row: each ray stands in the shadow of all before it."""
+    tau = stream.owned(tau)
+    T_behind = jnp.exp(-jnp.cumsum(tau))
+    w = -jnp.concatenate([jnp.ones_like(tau[:1]), T_behind[:-1]]) * jnp.expm1(-tau)
+    T_left = stream.last(T_behind, without=1.0)
     return (w, T_left), (w, T_behind, T_left, stream)
 
 
@@ -119,7 +120,7 @@ MUTANTS = (
     Mutant(
         "the prefix runs on from the ray before",
         "weights_packed",
-        _light_of_the_ray_before,
+        _no_reset_between_rays,
         _ANYWHERE,
         "fwd",
     ),
