@@ -132,7 +132,7 @@ class Renderer:
         self._background = BACKGROUNDS[background]
         self.rays = rays_in_memory(model)
         """Rays in a chunk."""
-        each = 4 * model.config.sampling.steps + 64  # one number a step, and what a ray is
+        each = 6 * model.config.sampling.steps + 128  # some of a step, and what a ray is
         within = model.config.rendering.memory * 2**20 // each
         self.rays_that_look = min(max(within, 1), RAYS_THAT_LOOK)
         """Rays that look for occupied cells at once."""
