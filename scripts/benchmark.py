@@ -126,7 +126,6 @@ def alternated(config: Config, scene: Path, times: int, trained: int, name: str)
     )
     found[f"{name}_samples_a_step"] = samples
     if state.grid is not None:
-        asked = seconds_of(lambda: step._look_around(states["hand"], False), 5)
         look = jax.jit(step._look_around, static_argnames="everywhere")
         asked = seconds_of(lambda: look(states["hand"], everywhere=False), 5)
         found[f"{name}_look_around_s"] = asked
@@ -169,7 +168,10 @@ def command(*arguments: str, cache: Path, cwd: Path) -> tuple[str, float]:
 
 
 def first_step(scene: Path, folder: Path) -> Found:
-    """Seconds from the start of the process until one step is done, cold and warm."""
+    """Seconds of a process that takes one step and saves it, programs compiled anew and kept.
+
+    `before_training_s` is what of it, warm, lies outside the clock of training.
+    """
     found = {}
     for name in ("cold", "warm"):
         run = folder / f"start-{name}"
@@ -180,6 +182,8 @@ def first_step(scene: Path, folder: Path) -> Found:
             cwd=ROOT,
         )
         found[f"first_step_{name}_s"] = seconds
+        trained = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])["seconds"]
+        found["before_training_s"] = seconds - trained
     return found
 
 
@@ -269,7 +273,7 @@ def main() -> None:
             found |= first_step(scene, folder)  # in processes of their own, before this one grows
             say(found)
         if "learn" in told.only:
-            before = found["first_step_warm_s"]
+            before = found["before_training_s"]
             found |= learned(small, 20, folder, before)[0]
             for budget in told.budgets:
                 more, run = learned(scene, budget, folder, before)
