@@ -3,9 +3,14 @@
 config      every setting, with its unit; TOML files and flags
 field       the radiance fields
 occupancy   which cells of space are worth asking
-rays        pixels of a batch -> rays on the device
+rays        pixels drawn at random -> rays, and where along them the field is asked
 render      rays -> pixels
 train       one step, and the loop
+dead_start  starts that lead nowhere
+fit         a run of training: what is logged, saved, begun again
+profile     where the time of a step goes
+memory      what a run needs of it
+machine     what the process asks of the machine
 evaluate    held-out views: pictures, PSNR, SSIM
 paths       orbits around the scene
 checkpoint  a run on disk, and how to go on with it
