@@ -64,7 +64,12 @@ def test_density_ignores_the_view_and_colour_does_not():
         field = model.field(params)
         x = jax.random.uniform(jax.random.key(0), (4, 3), minval=-1.0)
         at, views = jnp.stack([x, x]), jnp.eye(3)[:2]
-        sigma, seen = jax.jit(lambda at, views: field(at, views, model.stages))(at, views)
+
+        def both(at, directions):
+            views = jnp.repeat(field.view(directions, model.stages)[:, None], 4, axis=1)
+            return field(at, views, model.stages)
+
+        sigma, seen = jax.jit(both)(at, views)
     (sigma, sigma_too), (seen, seen_too) = sigma, seen
     np.testing.assert_array_equal(sigma, sigma_too)
     assert jnp.all(sigma >= 0) and jnp.all((seen > 0) & (seen < 1))
