@@ -132,7 +132,8 @@ class Renderer:
         self._background = BACKGROUNDS[background]
         self.rays = rays_in_memory(model)
         """Rays in a chunk."""
-        each = 6 * model.config.sampling.steps + 128  # some of a step, and what a ray is
+        words = -(-model.config.sampling.steps // occupancy.BITS)
+        each = 4 * words * occupancy.BITS + 64  # one number a bit, and what a ray is
         within = model.config.rendering.memory * 2**20 // each
         self.rays_that_look = min(max(within, 1), RAYS_THAT_LOOK)
         """Rays that look for occupied cells at once."""
