@@ -43,5 +43,5 @@ def test_laws_and_paths_are_those_of_the_code(pages):
     index = pages["index.md"]
     for law in (*LAWS, *FOUNDATION_LAWS):
         assert f"`{law.__name__}`: {law.__doc__.splitlines()[0]}" in index
-    (rule,) = (rule for rule in RADIANCE if rule.name == "volume_render")
+    (rule,) = (rule for rule in RADIANCE if rule.name == "volume_render_packed")
     assert line_of(rule, index).split(" | ")[1] == "yes"
