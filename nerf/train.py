@@ -43,7 +43,7 @@ class Metrics(NamedTuple):
     rays: Array
     """Rays that counted."""
     rays_dropped: Array
-    """Rays that met something and found no room: left out whole."""
+    """Rays that were looked along and found no room: left out whole."""
     samples: Array
     """Places where the field was asked."""
     opacity: Array
