@@ -10,7 +10,8 @@ gradient: only the cube's surface is ever learned. By its error alone it can't b
 whose colour depends on the view learns some of the pictures, by heart. But rays end where they
 enter, and in a field that learns they do not.
 
-Both are seen in how far rays get on their way through the cube, before they end or leave it.
+Both are seen in how far rays get on their way through the cube, before they end or leave it. A dead
+field stays where it is; one that is only slow moves, ever faster, and is left alone.
 """
 
 from collections import deque
@@ -32,6 +33,10 @@ FAR, NEAR = 0.9, 0.05
 """Parts of their way: rays that get further meet next to nothing, or stop short at once."""
 NO_BETTER = 0.9
 """Part of the background's error below which something has been learned."""
+GROWTH = 1.1
+"""From one half of the window to the other, of what still goes on: the field is on its way out."""
+LITTLE = 1e-4
+"""Less of it than this is rounding."""
 NOTHING_THERE = 1e-4
 """Error of the background below which pictures show nothing else: empty is right then."""
 WORDS = {"empty": "no ray meets anything", "opaque": "every ray ends where it enters"}
@@ -66,6 +71,17 @@ def named(error: float, empty_error: float, reach: float) -> str:
     return ""
 
 
+def recovering(kind: str, before: float, after: float) -> bool:
+    """Whether a field of this kind leaves that state, by how far rays get at first and later.
+
+    What grows is the light that gets in, or what rays meet: by its own measure, so that a field
+    that is left slowly at first, and all at once then, is given the time.
+    """
+    if kind == "empty":
+        before, after = 1 - before, 1 - after
+    return bool(after > GROWTH * before + LITTLE)
+
+
 class Watch:
     """Judges a start while it trains."""
 
@@ -83,4 +99,7 @@ class Watch:
         )
         if step not in CHECKED_AT or len(self._seen) < WINDOW:
             return ""
-        return named(*np.mean(self._seen, axis=0))
+        seen = np.asarray(self._seen)
+        kind = named(*seen.mean(axis=0))
+        before, after = (half.mean() for half in np.array_split(seen[:, 2], 2))
+        return "" if kind and recovering(kind, before, after) else kind

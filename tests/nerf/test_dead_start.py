@@ -180,6 +180,26 @@ def test_the_verdict(error, empty_error, reach, said):
     assert dead_start.named(error, empty_error, reach) == said
 
 
+@pytest.mark.parametrize(
+    ("kind", "reach", "growth", "judged"),
+    [
+        ("opaque", 0.02, 1.0, "opaque"),
+        ("opaque", 0.0, 1.0, "opaque"),
+        ("opaque", 0.02, 1.01, ""),  # as of exp and a bias of 5, which is out after 200 steps
+        ("empty", 1.0, 1.0, "empty"),
+        ("empty", 0.999, 1.0, "empty"),
+        ("empty", 0.999, 1.02, ""),
+    ],
+)
+def test_a_field_on_its_way_out_is_left_alone(kind, reach, growth, judged):
+    watch, rng = dead_start.Watch(), np.random.default_rng(0)
+    for step in range(1, 251):
+        grown = growth ** (step - 225) * (1 + 0.01 * rng.standard_normal())
+        now = reach * grown if kind == "opaque" else 1 - (1 - reach) * grown
+        said = watch(step, SimpleNamespace(mean_squared_error=0.05, empty_error=0.05, reach=now))
+        assert said == (judged if step == 250 else "")
+
+
 @pytest.mark.parametrize("seed", [5, 2**32 - 1])
 @pytest.mark.parametrize("kind", ["empty", "opaque"])
 def test_it_is_cured_by_the_next_seed(compiled, kind, seed, soon, tmp_path, monkeypatch, capsys):
