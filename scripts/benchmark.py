@@ -248,6 +248,9 @@ def draw_curve(found: Found, scene: str, file: Path) -> None:
     for seconds, psnr in points:
         axes.annotate(f"{psnr:.1f}", (seconds, psnr), (0, 7), textcoords="offset points")
     axes.set(xscale="log", xlabel="seconds from the start of the process", ylabel="PSNR, dB")
+    axes.set_xticks([x for x, _ in points], [f"{x:.0f}" for x, _ in points])
+    axes.minorticks_off()
+    axes.margins(0.1)
     axes.set_title(f"{scene}: each point a run that ended there", fontsize=10)
     axes.grid(alpha=0.3)
     figure.savefig(file, dpi=110)
