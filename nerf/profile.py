@@ -67,20 +67,33 @@ def profile(
     tables = tuple(table[...] for table in field(params).tables)
     levels, width = len(tables), tables[0].shape[1]
     looked_up = 8 * levels * width * M
-    encode = lambda tables: stages.hash_encode(tables, x, vertices(config.field))  # noqa: E731
+
+    def encode(tables):
+        return stages.hash_encode(tables, x, vertices(config.field))
+
     features = note("encode", encode, tables, numbers=looked_up + (3 + levels * width) * M)
     size = sum(table.size for table in tables)
     numbers = looked_up + levels * width * M + size
     note("encode_back", pullback(encode), tables, features, numbers=numbers)
     given = features
+
+    def network_of(at):
+        return stages.mlp(*at, 0)
+
     for name in ("trunk", "head"):
         network = getattr(field(params), name)
         layers = tuple((layer.W[...], layer.b[...]) for layer in network)
         once = 2 * M * sum(W.size for W, _ in layers)
-        run = lambda at: stages.mlp(*at, 0)  # noqa: E731
         moved = (given.shape[1] + layers[-1][1].size) * M
-        out = note(name, run, (layers, given), flops=once, numbers=moved)
-        note(f"{name}_back", pullback(run), (layers, given), out, flops=2 * once, numbers=2 * moved)
+        out = note(name, network_of, (layers, given), flops=once, numbers=moved)
+        note(
+            f"{name}_back",
+            pullback(network_of),
+            (layers, given),
+            out,
+            flops=2 * once,
+            numbers=2 * moved,
+        )
         if name == "trunk":
             sigma = stages.bounded_exp(out[:, 0])
             given = jnp.concatenate([out[:, 1:], view], axis=-1)

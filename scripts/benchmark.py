@@ -139,7 +139,7 @@ def paper(scene: Path, times: int) -> Found:
     config = read(ROOT / "configs" / "nerf.toml")
     config = replace(config, training=replace(config.training, rays=1024))
     found = alternated(config, scene, times, 0, "paper")
-    _, params = start(config)[0], start(config)[1].params
+    params = start(config)[1].params
     sampling, operations = config.sampling, 0
     asked = {"coarse": sampling.coarse, "fine": sampling.coarse + sampling.fine}
     for name, each in asked.items():
@@ -277,9 +277,8 @@ def main() -> None:
             say(found)
         if "learn" in told.only:
             before = found["before_training_s"]
-            for _ in range(
-                2
-            ):  # pictures of this size have programs of their own: kept by the first
+            # pictures of this size have programs of their own: the first run keeps them
+            for _ in range(2):
                 shutil.rmtree(folder / f"{small.name}-20", ignore_errors=True)
                 found |= learned(small, 20, folder, before)[0]
             for budget in told.budgets:
