@@ -45,7 +45,7 @@ def profile(
     def field(params) -> Field:
         return model.field(params)
 
-    def note(name: str, f: Callable, *given: Any, flops: float = 0.0, numbers: float = 0.0) -> Any:
+    def note(name: str, f: Callable, *given: Any, flops: int = 0, numbers: int = 0) -> Any:
         run = jax.jit(f)
         found[f"profile_{name}_ms"] = 1e3 * seconds_of(lambda: run(*given))
         found[f"profile_{name}_floor_ms"] = 1e3 * max(flops / peak, 4 * numbers / rate)

@@ -1,5 +1,6 @@
 """Training: it learns, repeats to the bit, resumes to the bit, and stops before it spoils."""
 
+import time
 from dataclasses import replace
 
 import jax
@@ -71,8 +72,9 @@ def test_resumed_is_as_if_never_stopped(config, photographs, tmp_path):
 
 
 def test_the_clock_ends_it(config, photographs):
+    began = time.perf_counter()
     _, told = finished(config, photographs, steps=10**6, max_seconds=0.5)
-    assert told[-1].seconds >= 0.5
+    assert time.perf_counter() - began >= 0.5  # it may be over between two steps
     assert len(told) < 1000
     _, told = finished(config, photographs, steps=10**6, max_seconds=1e-6)
     assert len(told) == 1
