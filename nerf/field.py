@@ -118,12 +118,19 @@ class Model:
         hierarchical = config.sampling.strategy == "hierarchical"
         names = ("coarse", "fine") if hierarchical else ("fine",)
         stages = calculus.by_jax if config.derivatives == "auto" else calculus.radiance
-        params = {}
-        for k, name in enumerate(names):
-            key = jax.random.fold_in(jax.random.key(config.seed), k)
-            graph, state = nnx.split(Field(config.field, key))
-            params[name] = nnx.to_pure_dict(state)
-        return Model(config, graph, stages), params
+        graphs = []
+
+        def first_values(key: jax.Array) -> Params:
+            params = {}
+            for k, name in enumerate(names):
+                graph, state = nnx.split(Field(config.field, jax.random.fold_in(key, k)))
+                graphs.append(graph)
+                params[name] = nnx.to_pure_dict(state)
+            return params
+
+        # one program: a dozen small ones, each compiled by itself, take seconds
+        params = jax.jit(first_values)(jax.random.key(config.seed))
+        return Model(config, graphs[0], stages), params
 
     def field(self, params: Params, name: str = "fine") -> Field:
         """One of the fields, with its parameters in place."""

@@ -110,8 +110,8 @@ def packed(
     background whatever the field is; it counts, and costs nothing.
 
     No gradient worth the name comes from where a ray is opaque already, and soon that is where most
-    of it lies. So `density` is asked first, at one sample in `STRIDE`: by what is found there alone
-    the optical depth is at least so much, and what lies behind -log DARK of that is left out.
+    of it lies. So `density` is asked first, at one sample in `STRIDE`, each standing for so many:
+    what lies behind an optical depth of -log DARK, as these few estimate it, is left out.
     """
     count, room, steps = len(rays.share), config.training.samples, config.sampling.steps
     wider = 1 if jax.default_backend() == "cpu" else WIDER
@@ -147,9 +147,10 @@ def packed(
         t = occupancy.distance(here, ray, STRIDE * rank, part, steps)
         sigma = density(camera.points(origin[ray], direction[ray], t[:, None])[:, 0])
         before = stream.previous(stream.sums_through(sigma), 0.0)
-        depth = before * occupancy.step_length(steps)
-        clear = stream.totals((depth < -math.log(DARK)).astype(t.dtype)).astype(jnp.int32)
-        # depth rises, so what a ray needs is its first samples
+        depth = before * (STRIDE * occupancy.step_length(steps))
+        # depth rises, so what a ray needs is its first samples; whole numbers subtract exactly
+        clear = jnp.cumsum((depth < -math.log(DARK)) & (stream.ray < at_once), dtype=jnp.int32)
+        clear = jnp.diff(jnp.pad(clear, (1, 0))[stream.first])
         here = here._replace(counts=jnp.minimum(STRIDE * clear, here.counts))
         found = jax.tree.map(
             lambda all, some: jax.lax.dynamic_update_slice_in_dim(all, some, done, 0), found, here
@@ -171,15 +172,15 @@ def packed(
     return rays._replace(share=share), Packed(stream, t, taken, dropped)
 
 
-RAYS_AT_ONCE = 1024
+RAYS_AT_ONCE = 2048
 """Rays that look for occupied cells together, before it is known whether more are needed."""
 SAMPLES_ASKED_AT_ONCE = 16384
 """Samples whose density is asked together, to see where their rays are opaque."""
 WIDER = 16
 """Times as many of both on an accelerator: it wants few and large portions."""
 DARK = 1e-3
-"""Transmittance below which a sample is left out: its colour is worth no more than this."""
-STRIDE = 2
+"""Transmittance below which a sample is left out: its colour is worth about as little."""
+STRIDE = 4
 """One sample in so many is asked for that."""
 
 

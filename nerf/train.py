@@ -117,7 +117,7 @@ def start(config: Config) -> tuple[Model, TrainState]:
     """The model, and the state before the first step."""
     model, params = Model.create(config)
     grid = occupancy.full(config.occupancy) if config.sampling.strategy == "occupied" else None
-    moments = optimiser(config).init(params)
+    moments = jax.jit(optimiser(config).init)(params)
     return model, TrainState(jnp.int32(0), jnp.uint32(config.seed), params, moments, grid)
 
 
@@ -178,7 +178,7 @@ def slope_of_rays(
     return (loss, jax.tree.map(lambda v: v.reshape(count, *v.shape[2:]), pixels)), gradient
 
 
-SAMPLES_TOGETHER = {"cpu": 1024}
+SAMPLES_TOGETHER = {"cpu": 4096}
 """Samples of rays whose gradient is made at once: few enough for a core's cache."""
 ANYWHERE_ELSE = 2**18
 

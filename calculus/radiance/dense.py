@@ -40,6 +40,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from calculus.radiance.blocks import in_blocks
+
 BLOCK = 8192
 """Samples a block: enough that two cores share a product, and few enough for their caches."""
 
@@ -90,7 +92,7 @@ def mlp(layers: Layers, x: Float[Array, "*batch n"], skip: int = 0) -> Float[Arr
 
 def mlp_fwd(layers, x, skip):
     rows = x.reshape(-1, x.shape[-1])
-    blocks, turned = _in_blocks(rows), _turned(layers)
+    blocks, turned = in_blocks(rows, _most()), _turned(layers)
     if len(blocks) == 1:
         given, y = _forward(turned, rows.T, skip)
         return y.T.reshape(*x.shape[:-1], -1), (layers, x, given[1:])
@@ -114,8 +116,9 @@ def mlp_bwd(skip, residuals, y_bar):
         return jax.tree.map(jnp.add, total, layers_bar), X_bar
 
     start = jax.tree.map(jnp.zeros_like, _first_turned(layers))
-    # rows added to fill the last block have a cotangent of zero, and so no effect
-    layers_bar, x_bar = jax.lax.scan(block, start, (_in_blocks(rows), _in_blocks(bar).mT))
+    # rows that fill the last block have a cotangent of zero, and so no effect
+    parts = in_blocks(rows, _most()), in_blocks(bar, _most()).mT
+    layers_bar, x_bar = jax.lax.scan(block, start, parts)
     x_bar = x_bar.mT.reshape(-1, x.shape[-1])[: rows.shape[0]]
     return _first_turned(layers_bar), x_bar.reshape(x.shape)
 
@@ -185,9 +188,5 @@ def _first_turned(layers):
     return (W.T, b), *others
 
 
-def _in_blocks(rows):
-    """As few blocks as can be, all of one size: rows of zeros fill up the last."""
-    most = BLOCK if jax.default_backend() == "cpu" else BLOCK_ELSEWHERE
-    blocks = max(1, -(-rows.shape[0] // most))
-    missing = -rows.shape[0] % blocks
-    return jnp.pad(rows, ((0, missing), (0, 0))).reshape(blocks, -1, rows.shape[1])
+def _most():
+    return BLOCK if jax.default_backend() == "cpu" else BLOCK_ELSEWHERE

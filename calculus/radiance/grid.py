@@ -48,8 +48,9 @@ Cotangent    contract (7), (8) and (11); each sum runs over all points as well
     By (13) a row learns what its vertices want on the whole: those seen most outvote the others.
 
 The way back keeps the points and the tables, no indices and no shares: those are three floors, a
-hash and eight products, made again faster than they are read. Each sum goes corner by corner and
-point by point, the same at every run; a GPU adds in the order of arrival, unless XLA is forbidden.
+hash and eight products, made again faster than they are read. What the points add to the tables is
+eight times their features, so they come in blocks. Each sum goes block by block, corner by corner
+and point by point, the same at every run; a GPU adds as they arrive, unless XLA is forbidden.
 No index leaves its table, whatever x is: one that is NaN is taken to lie in the first cell, and
 makes NaN of its y and of the cotangents there.
 """
@@ -61,6 +62,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
+
+from calculus.radiance.blocks import in_blocks
+
+BLOCK = 2**15
+"""Points whose cotangents are added to the tables at once: what each adds takes room until then."""
+
+BLOCK_ELSEWHERE = 2**22
+"""The same on a machine that is not a CPU."""
 
 CORNERS = tuple(itertools.product((0, 1), repeat=3))
 PAIRS = tuple(itertools.product((0, 1), repeat=2))
@@ -155,10 +164,26 @@ def hash_encode_fwd(tables, x, vertices):
 
 def hash_encode_bwd(vertices, residuals, y_bar):
     tables, x = residuals
-    points = x.reshape(-1, 3)
-    bars = jnp.split(y_bar.reshape(-1, y_bar.shape[-1]), len(tables), axis=-1)
+    points, y_bar = x.reshape(-1, 3), y_bar.reshape(-1, y_bar.shape[-1])
+
+    def block(tables_bar, now):
+        some, bar = now
+        return _added(tables_bar, tables, some, bar, vertices)
+
+    start = tuple(jnp.zeros(table.size, table.dtype) for table in tables)
+    most = BLOCK if jax.default_backend() == "cpu" else BLOCK_ELSEWHERE
+    # rows that fill the last block have a cotangent of zero, and so no effect
+    parts = in_blocks(points, most), in_blocks(y_bar, most)
+    flat, x_bar = jax.lax.scan(block, start, parts)
+    tables_bar = tuple(bar.reshape(table.shape) for bar, table in zip(flat, tables, strict=True))
+    return tables_bar, x_bar.reshape(-1, 3)[: points.shape[0]].reshape(x.shape)
+
+
+def _added(so_far, tables, points, y_bar, vertices):
+    """Cotangents of the tables' numbers, those of these points added, and of the points."""
+    bars = jnp.split(y_bar, len(tables), axis=-1)
     tables_bar, x_bar = [], jnp.zeros_like(points)
-    for table, n, bar in zip(tables, vertices, bars, strict=True):
+    for flat, table, n, bar in zip(so_far, tables, vertices, bars, strict=True):
         pairs, f = _pairs(points, n, table.shape[0])
         starts, shares = [], []
         f_bar = [jnp.zeros_like(points[:, 0])] * 3
@@ -170,9 +195,10 @@ def hash_encode_bwd(vertices, residuals, y_bar):
                 worth = jnp.sum(_rows(table, row + a) * bar, axis=-1)
                 slopes = [_slope((a, b, c), f, k) for k in range(3)]  # (10)
                 f_bar = [old + slope * worth for old, slope in zip(f_bar, slopes, strict=True)]
-        tables_bar.append(_added(table, jnp.concatenate(starts), jnp.concatenate(shares)))  # (13)
+        starts = table.shape[1] * jnp.concatenate(starts)
+        tables_bar.append(_scattered(flat, starts, jnp.concatenate(shares)))  # (13)
         x_bar = x_bar + jnp.stack(f_bar, axis=-1) * _cells_per_unit(points, n)  # (14)(15)
-    return tuple(tables_bar), x_bar.reshape(x.shape)
+    return tuple(tables_bar), x_bar
 
 
 hash_encode.defvjp(hash_encode_fwd, hash_encode_bwd)
@@ -220,20 +246,12 @@ def _rows(table, at):
     return table.at[at].get(mode="promise_in_bounds")
 
 
-def _added(table, starts, pairs):
-    """Zeros like the table, and each pair added to the two rows from its start: one scatter."""
-    features = table.shape[1]
+def _scattered(flat, starts, pairs):
+    """A table's numbers, to two rows of which, from each start on, a pair is added: one scatter."""
     numbers = jax.lax.ScatterDimensionNumbers(
         update_window_dims=(1,), inserted_window_dims=(), scatter_dims_to_operand_dims=(0,)
     )
-    flat = jax.lax.scatter_add(
-        jnp.zeros(table.size, table.dtype),
-        features * starts[:, None],
-        pairs,
-        numbers,
-        mode="promise_in_bounds",
-    )
-    return flat.reshape(table.shape)
+    return jax.lax.scatter_add(flat, starts[:, None], pairs, numbers, mode="promise_in_bounds")
 
 
 def _locate(points, n):
