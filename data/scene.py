@@ -7,16 +7,20 @@ Pixel     (x, y), y downwards, the centre of the first one at (1/2, 1/2)
 Colour    sRGB as photographed, uint8; alpha straight, never premultiplied
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
+
+Space = Literal["bounded", "forward", "unbounded"]
+"""An object in a cube; cameras side by side that look one way; surroundings without an end."""
 
 
 @dataclass(frozen=True)
 class Camera:
-    """One pinhole camera."""
+    """One camera."""
 
     width: int
     """Pixels."""
@@ -26,6 +30,10 @@ class Camera:
     """f_x, f_y, c_x, c_y in pixels."""
     pose: Float[np.ndarray, "3 4"]
     """T_world_camera, in scene units."""
+    distortion: Float[np.ndarray, "8"] | None = None
+    """As `Split.distortion`, of this camera."""
+    fisheye: bool = False
+    """As `Split.fisheye`."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +45,13 @@ class Split:
     """Straight RGBA; a photograph without alpha is opaque."""
     intrinsics: Float[np.ndarray, "pictures 4"]
     poses: Float[np.ndarray, "pictures 3 4"]
+    distortion: Float[np.ndarray, "pictures 8"] | None = None
+    """Lens distortion in OpenCV's order: k1 k2 p1 p2 k3 k4 k5 k6, the last three below the line of
+    the rational model; of a fisheye k1 k2 k3 k4 and zeros. None: pinholes all."""
+    fisheye: bool = False
+    """The angle to the axis is what distortion is a polynomial of (OpenCV's fisheye model)."""
+    masks: Bool[np.ndarray, "pictures height width"] | None = None
+    """Pixels to learn from; None: all."""
 
     def __len__(self) -> int:
         return len(self.names)
@@ -53,7 +68,14 @@ class Split:
 
     def camera(self, picture: int) -> Camera:
         """The camera that took one picture."""
-        return Camera(self.width, self.height, self.intrinsics[picture], self.poses[picture])
+        return Camera(
+            self.width,
+            self.height,
+            self.intrinsics[picture],
+            self.poses[picture],
+            None if self.distortion is None else self.distortion[picture],
+            self.fisheye,
+        )
 
 
 @dataclass(frozen=True)
@@ -65,3 +87,10 @@ class Scene:
     splits: dict[str, Split]
     scale: float
     """Scene units per unit of the files: divide by it to come back to the user's own units."""
+    motion: Float[np.ndarray, "3 4"] = field(default_factory=lambda: np.eye(3, 4))
+    """[R | m]: x_scene = scale (R x_file + m), with which the files' frame was centred and turned
+    upright."""
+    space: Space = "bounded"
+    """What kind of space it is, as far as the files say."""
+    warnings: tuple[str, ...] = ()
+    """What was wrong with the files and could be lived with, a line each."""

@@ -146,7 +146,8 @@ def test_rays_are_taken_in_their_order_until_the_next_does_not_fit(
         np.testing.assert_allclose(got, all_of_it[: len(got)], rtol=1e-5)
         x = np.asarray(rays.origin[r]) + got[:, None] * np.asarray(rays.direction[r])
         through = np.exp(-np.sum(np.asarray(density(x)) * LENGTH))
-        assert len(got) == len(all_of_it) or through < 1.01 * DARK
+        # one sample in a few estimates how much
+        assert len(got) == len(all_of_it) or through < 2 * DARK
     # none is lost unseen: taken, or dropped for want of room, or not looked at
     assert taken + dropped <= RAYS and dropped <= together
     if taken < RAYS:
