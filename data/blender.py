@@ -25,8 +25,9 @@ def recognises(path: Path) -> bool:
     return (path / "transforms_train.json").is_file()
 
 
-def load(path: Path, downscale: int, bound: float, wanted: tuple[str, ...] | None) -> Scene:
+def load(path: Path, downscale: int, bound: float | None, wanted: tuple[str, ...] | None) -> Scene:
     """The scene in folder `path`; see `data.load`."""
+    bound = 1.5 if bound is None else bound
     present = [name for name in SPLITS if (path / f"transforms_{name}.json").is_file()]
     for name in wanted or ():
         if name not in present:

@@ -14,7 +14,7 @@ from calculus.ledger import LEDGER
 from data.errors import InputError
 from data.load import load
 from data.scene import Scene
-from nerf import checkpoint, memory, paths, pictures
+from nerf import checkpoint, memory, paths, pictures, space
 from nerf.check.ledger import Row
 from nerf.checkpoint import Checkpoints
 from nerf.config import Config, check, replace_text, write
@@ -41,7 +41,7 @@ def train_run(config: Config, resume: Path | None = None) -> tuple[Path, int]:
         or config.run
         or _unused(Path("runs"), f"{scene.name}-{time.strftime('%Y%m%d-%H%M%S')}")
     )
-    config = replace(config, scene=scene.path.resolve(), run=run)
+    config = space.resolved(replace(config, scene=scene.path.resolve(), run=run), scene)
     model, state = start(config)
     seconds = 0.0
     if resume is None:
@@ -55,8 +55,11 @@ def train_run(config: Config, resume: Path | None = None) -> tuple[Path, int]:
         derived = f"{config.training.rays} rays a step"
     else:
         derived = f"{config.training.samples} samples a step"
+    for warning in scene.warnings:
+        console.print(f"warning  {warning}")
     console.print(
-        f"scene    {scene.name}: {len(split)} pictures of {split.width}x{split.height}\n"
+        f"scene    {scene.name}: {len(split)} pictures of {split.width}x{split.height}, "
+        f"{config.data.space}\n"
         f"run      {run}: {derived}, derivatives by {config.derivatives}"
     )
     step = Step(model, Photographs.of(split))

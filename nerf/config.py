@@ -21,8 +21,14 @@ class DataConfig:
 
     downscale: int = 1
     """Divide the pictures' width and height by this whole number."""
-    bound: float = 1.5
-    """Half side of the cube around the origin that holds what matters, in the files' own units."""
+    bound: float | None = None
+    """Half side of the cube around the origin that holds what matters, in the files' own units; by
+    default what the files say, 1.5 in the Blender format."""
+    space: Literal["auto", "bounded", "forward", "unbounded"] = "auto"
+    """An object in a cube; cameras side by side that look one way; surroundings without an end.
+    auto: as the files say."""
+    slope: tuple[float, float] = (1.0, 1.0)
+    """Half width and half height of what is seen at depth 1 (space forward); found by itself."""
     background: Literal["white", "black", "random"] = "random"
     """What transparent pixels are laid over in training; random: another colour for each ray."""
 
@@ -78,7 +84,10 @@ class SamplingConfig:
     strategy: Literal["occupied", "hierarchical"] = "occupied"
     """Within occupied cells only, or everywhere by a coarse network, then finely by importance."""
     steps: int = 512
-    """Steps along the diagonal of the cube; a ray is asked at those in occupied cells."""
+    """Steps along the diagonal of the cube, or into the distance (space unbounded); a ray is asked
+    at those in occupied cells."""
+    near: float = 0.1
+    """Distance from the camera before which nothing is asked (space unbounded), scene units."""
     coarse: int = 64
     """Intervals a ray for the coarse network (strategy hierarchical)."""
     fine: int = 128

@@ -21,9 +21,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from calculus.radiance import sampling
 from nerf.rays import Rays
 from nerf.render import Pixels
+from nerf.space import Space
 
 CHECKED_AT = (250, 500)
 """Steps after which a start is judged."""
@@ -44,7 +44,7 @@ WORDS = {"empty": "no ray meets anything", "opaque": "every ray ends where it en
 
 
 def signs(
-    rays: Rays, pixels: Pixels, counted: Bool[Array, " rays"]
+    rays: Rays, pixels: Pixels, counted: Bool[Array, " rays"], space: Space
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """By which a start is judged, of the counted rays.
 
@@ -53,7 +53,7 @@ def signs(
     """
     background_error = (rays.background - rays.photograph) ** 2 * counted[:, None]
     empty_error = jnp.sum(background_error) / (3 * jnp.maximum(jnp.sum(counted), 1))
-    t_near, t_far = sampling.box_interval(rays.origin, rays.direction)
+    t_near, t_far = space.interval(rays.origin, rays.direction)
     way = jnp.maximum(t_far - t_near, 0) * counted
     ended = (pixels.depth - pixels.opacity * t_near) * (way > 0)
     left = (1 - pixels.opacity) * way

@@ -12,6 +12,7 @@ import numpy as np
 from calculus.differences import central_differences, chosen_entries
 from calculus.ledger import FOUNDATIONS, Rule
 from calculus.radiance.stream import Stream
+from nerf.cameras import Cameras
 from nerf.check.error import worst
 from nerf.config import Config
 from nerf.rays import Photographs
@@ -97,9 +98,8 @@ def trained_on() -> dict[str, str]:
         config = replace(config, training=replace(config.training, rays=4, samples=8))
         model, state = start(config)
         lens = jnp.asarray([[50.0, 50.0, 25.0, 25.0]])
-        step = Step(
-            model, Photographs(jnp.zeros((1, 2, 2, 4), jnp.uint8), lens, jnp.eye(3, 4)[None])
-        )
+        cameras = Cameras(lens, jnp.eye(3, 4)[None])
+        step = Step(model, Photographs(jnp.zeros((1, 2, 2, 4), jnp.uint8), cameras))
 
         def loss(params, step=step, state=state):
             return step.loss(state, step.batch(state))(params)  # drawn within: forward stages

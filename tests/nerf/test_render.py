@@ -11,6 +11,7 @@ from calculus import radiance
 from calculus.radiance.sampling import box_interval
 from nerf import occupancy
 from nerf.render import OPAQUE, Draws, Renderer, hierarchical, shade
+from nerf.space import Space
 from nerf.train import start
 from tests.nerf.conftest import prepared, small_grid, tiny
 
@@ -122,11 +123,14 @@ def test_a_ray_that_is_opaque_asks_no_more_and_shows_the_same(photographs, raw, 
         jnp.asarray(view.pose),
     )
     near, far = box_interval(origin, direction)
-    length = occupancy.step_length(48)
+    space = Space("bounded", 48)
+    length = 2 * np.sqrt(3) / 48
     t = near[:, None] + (jnp.arange(48) + 0.5) * length  # the grid is full: all of them
     delta = jnp.where(t < far[:, None], length, 0.0)
     white = jnp.ones_like(origin)
-    whole, _ = shade(model.field(params), origin, direction, t, delta, white, radiance)
+    whole, _ = shade(
+        model.field(params), origin, direction, direction, t, delta, white, space, radiance
+    )
     bounds = 2 * OPAQUE, 2 * OPAQUE, 2 * OPAQUE * float(far.max())
     for a, b, bound in zip(seen, whole, bounds, strict=True):
         np.testing.assert_allclose(a.reshape(b.shape), b, atol=bound)
