@@ -13,7 +13,7 @@ import numpy as np
 
 from data import files
 from data.capture import Capture
-from data.errors import InputError
+from data.errors import InputError, one_line
 from data.normalise import Similarity, every_eighth, similarity
 from data.pictures import size_of
 from data.poses import rigid
@@ -42,8 +42,12 @@ def load(path: Path, downscale: int, bound: float | None, wanted: tuple[str, ...
     file = path / "transforms.json"
     meta = files.read_json(file)
     found = _pictures(path, file, files.value(meta, "frames", list, file))
-    width, height = size_of(found.files[0])
-    lenses = [_lens(f, meta, w, (width, height)) for f, w in zip(*found[2:4], strict=True)]
+    size = size_of(found.files[0])
+    framed = list(zip(found.frames, found.wheres, strict=True))
+    lenses = [_lens(frame, meta, where, size) for frame, where in framed]
+    poses = [
+        rigid(files.value(frame, "transform_matrix", list, where), where) for frame, where in framed
+    ]
     if len({lens.fisheye for lens in lenses}) > 1:
         raise InputError(f"{file}: has fisheyes among other lenses; a scene must have one kind")
     distortion = np.array([lens.distortion for lens in lenses])
@@ -52,12 +56,7 @@ def load(path: Path, downscale: int, bound: float | None, wanted: tuple[str, ...
         path=path,
         names=found.names,
         files=found.files,
-        poses=np.stack(
-            [
-                rigid(files.value(frame, "transform_matrix", list, where), where)
-                for frame, where in zip(found.frames, found.wheres, strict=True)
-            ]
-        ),
+        poses=np.stack(poses),
         sizes=np.array([lens.size for lens in lenses]),
         intrinsics=np.array([lens.intrinsics for lens in lenses]),
         distortion=distortion if distortion.any() or lenses[0].fisheye else None,
@@ -118,7 +117,7 @@ def _pictures(path: Path, file: Path, frames: list) -> _Found:
         tuple(picture for picture, _, _ in kept),
         [frame for _, frame, _ in kept],
         [where for _, _, where in kept],
-        (said,) if missing else (),
+        (one_line(said),) if missing else (),
     )
 
 
