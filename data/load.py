@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from data import blender
+from data import blender, transforms
 from data.errors import InputError
 from data.scene import Scene
 
@@ -16,8 +16,8 @@ def load(
     """The scene in folder `path`.
 
     `downscale` divides the pictures' width and height. `bound` is the half side, in the files'
-    own units, of the cube around the origin that holds what matters; it becomes [-1, 1]^3. By
-    default it is what the files say, 1.5 in the Blender format.
+    own units, of the cube around the scene's middle that holds what matters; it becomes
+    [-1, 1]^3. By default the loader finds what suits the scene.
     `splits` names those to read; by default all that are there.
     Raises InputError with one line where the folder is no scene or a file in it is broken.
     """
@@ -27,11 +27,14 @@ def load(
         raise InputError(f"{path}: is a file; --scene names the folder that holds the scene")
     if downscale < 1:
         raise InputError(f"downscale {downscale}: give a whole number of at least 1")
-    if bound is not None and not bound > 0:
+    if bound is not None and not 0 < bound < float("inf"):
         raise InputError(f"bound {bound}: give a length above 0, in the files' own units")
     if blender.recognises(path):
         return blender.load(path, downscale, bound, splits)
+    if transforms.recognises(path):
+        return transforms.load(path, downscale, bound, splits)
     raise InputError(
         f"{path}: not a scene in a known format; "
-        "a Blender scene has transforms_train.json beside its pictures"
+        "a Blender scene has transforms_train.json beside its pictures, nerfstudio's and "
+        "instant-ngp's transforms.json"
     )

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data.blender import shrink
 from data.errors import InputError
 from data.load import load
+from data.pictures import shrink
 
 MARBLES = Path(__file__).parents[2] / "data" / "scenes" / "marbles"
 
