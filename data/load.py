@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from data import blender
+from data import blender, colmap, llff
 from data.errors import InputError
 from data.scene import Scene
 
@@ -31,7 +31,11 @@ def load(
         raise InputError(f"bound {bound}: give a length above 0, in the files' own units")
     if blender.recognises(path):
         return blender.load(path, downscale, bound, splits)
+    if llff.recognises(path):
+        return llff.load(path, downscale, bound, splits)
+    if colmap.recognises(path):
+        return colmap.load(path, downscale, bound, splits)
     raise InputError(
-        f"{path}: not a scene in a known format; "
-        "a Blender scene has transforms_train.json beside its pictures"
+        f"{path}: not a scene in a known format; a Blender scene has transforms_train.json, LLFF's "
+        "poses_bounds.npy, COLMAP's a model in sparse/0, each beside its pictures"
     )
