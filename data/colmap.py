@@ -160,7 +160,7 @@ def _present(
         return pictures, taken, ()
     missing = [picture.name for k, picture in enumerate(pictures) if k not in set(there)]
     said = f"{len(missing)} of {len(pictures)} pictures that {model.path} names are not in {place}"
-    said += f": {', '.join(missing[:3])}{', ...' if missing[3:] else ''}"
+    said += f": {', '.join(map(repr, missing[:3]))}{', ...' if missing[3:] else ''}"
     if not there:
         raise InputError(f"{said}; put them there")
     return (

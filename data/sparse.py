@@ -180,7 +180,7 @@ def _text_cameras(lines: Iterable[str], file: Path) -> Iterator[tuple[int, Lens]
             raise InputError(f"{where}: a camera is CAMERA_ID MODEL WIDTH HEIGHT PARAMS...")
         model = words[1]
         if model not in MODELS:
-            raise InputError(f"{where}: unknown camera model {model!r}")
+            raise InputError(f"{where}: unknown camera model {model[:40]!r}")
         if len(words) != 4 + MODELS[model][1]:
             raise InputError(
                 f"{where}: {model} has {MODELS[model][1]} parameters, not {len(words) - 4}"
@@ -209,6 +209,8 @@ def _text_pictures(lines: Iterable[str], file: Path) -> Iterator[tuple[int, Pict
 
 def _numbers(kind: type, words: list[str], where: str) -> tuple:
     try:
+        if max(map(len, words)) > 60:
+            raise ValueError("no number is so long")
         return tuple(kind(word) for word in words)
     except ValueError:
-        raise InputError(f"{where}: {' '.join(words)!r} are not all numbers") from None
+        raise InputError(f"{where}: {' '.join(words)[:80]!r} are not all numbers") from None
