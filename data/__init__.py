@@ -3,6 +3,7 @@
 scene      Scene, Split, Camera: what a loader returns; frames and units
 load       load(path): recognises the format, refuses with a reason
 blender    the Blender / NeRF-synthetic format
+transforms nerfstudio's and instant-ngp's transforms.json
 pictures   picture files as one array of bytes
 poses      matrices that are rigid motions
 files      JSON by its keys; names that stay in the folder

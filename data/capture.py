@@ -1,15 +1,16 @@
 """What one camera, carried about, took of one place: a folder of pictures, parted into splits."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from data.errors import InputError
 from data.normalise import Similarity, every_eighth, moved
-from data.pictures import ENDINGS, read_all, size_of
+from data.pictures import ENDINGS, read_all, read_masks, size_of
 from data.scene import Split
 
 FACTORS = {"images": 1, "images_2": 2, "images_4": 4, "images_8": 8}
@@ -60,6 +61,10 @@ class Capture:
     intrinsics: Float[np.ndarray, "n 4"]
     distortion: Float[np.ndarray, "n 8"] | None = None
     fisheye: bool = False
+    masks: tuple[Path | None, ...] = ()
+    """A mask for each picture, or none at all."""
+    parts: Mapping[str, Int[np.ndarray, " picked"]] | None = None
+    """Indices of the pictures of each split; None: every eighth is for testing."""
 
     def check(self) -> None:
         """InputError for one picture alone, bad intrinsics, or pictures of another shape."""
@@ -86,12 +91,11 @@ class Capture:
     def splits(
         self, similarity: Similarity, downscale: int, wanted: tuple[str, ...] | None
     ) -> dict[str, Split]:
-        """Every eighth picture for testing, the others for training; intrinsics that follow the
-        pictures' true size."""
-        indices = every_eighth(self.names)
+        """The pictures, parted; intrinsics that follow their true size."""
+        indices = every_eighth(self.names) if self.parts is None else self.parts
         for name in wanted or ():
             if name not in indices:
-                raise InputError(f"{self.path}: has no split {name!r}; it has train, test")
+                raise InputError(f"{self.path}: has no split {name!r}; it has {', '.join(indices)}")
         splits = {
             name: self._split(indices[name], similarity, downscale) for name in wanted or indices
         }
@@ -103,6 +107,7 @@ class Capture:
     def _split(self, picked: np.ndarray, similarity: Similarity, downscale: int) -> Split:
         pictures = read_all([self.files[k] for k in picked], downscale)
         _, height, width, _ = pictures.shape
+        masks = [self.masks[k] for k in picked] if self.masks else []
         zoom = np.array([width, height]) / self.sizes[picked]
         return Split(
             names=tuple(self.names[k] for k in picked),
@@ -113,6 +118,9 @@ class Capture:
             if self.distortion is None
             else self.distortion[picked].astype(np.float32),
             fisheye=self.fisheye,
+            masks=read_masks(masks, (width * downscale, height * downscale), downscale)
+            if any(masks)
+            else None,
         )
 
 

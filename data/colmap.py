@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from data import files, sparse
 from data.capture import Capture, Folder, folder
-from data.errors import InputError
+from data.errors import InputError, one_line
 from data.normalise import similarity
 from data.scene import Scene
 
@@ -160,11 +160,11 @@ def _present(
         return pictures, taken, ()
     missing = [picture.name for k, picture in enumerate(pictures) if k not in set(there)]
     said = f"{len(missing)} of {len(pictures)} pictures that {model.path} names are not in {place}"
-    said += f": {', '.join(map(repr, missing[:3]))}{', ...' if missing[3:] else ''}"
+    said += f": {', '.join(missing[:3])}{', ...' if missing[3:] else ''}"
     if not there:
         raise InputError(f"{said}; put them there")
     return (
         [pictures[k] for k in there],
         [taken[k] for k in there],
-        (f"{said}; they were left out",),
+        (one_line(f"{said}; they were left out"),),
     )

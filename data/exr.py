@@ -44,7 +44,16 @@ def read(file: Path) -> UInt8[np.ndarray, "h w 4"]:
     width, height = size_of(file)
     # the protocol is named so that no name of a file is taken for an address
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-nostdin", "-f", "exr_pipe"]
-    command += ["-i", f"file:{file}", "-frames:v", "1", "-pix_fmt", "gbrapf32le"]
+    command += [
+        "-max_pixels",
+        str(width * height),
+        "-i",
+        f"file:{file}",
+        "-frames:v",
+        "1",
+        "-pix_fmt",
+        "gbrapf32le",
+    ]
     command += ["-f", "rawvideo", "-"]
     try:
         done = subprocess.run(command, capture_output=True, timeout=_SECONDS, check=False)

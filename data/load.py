@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from data import blender, colmap, llff
+from data import blender, colmap, llff, transforms
 from data.errors import InputError
 from data.scene import Scene
 
@@ -16,8 +16,8 @@ def load(
     """The scene in folder `path`.
 
     `downscale` divides the pictures' width and height. `bound` is the half side, in the files'
-    own units, of the cube around the origin that holds what matters; it becomes [-1, 1]^3. By
-    default the loader finds what suits the scene.
+    own units, of the cube around the scene's middle that holds what matters; it becomes
+    [-1, 1]^3. By default the loader finds what suits the scene.
     `splits` names those to read; by default all that are there.
     Raises InputError with one line where the folder is no scene or a file in it is broken.
     """
@@ -29,13 +29,11 @@ def load(
         raise InputError(f"downscale {downscale}: give a whole number of at least 1")
     if bound is not None and not 0 < bound < float("inf"):
         raise InputError(f"bound {bound}: give a length above 0, in the files' own units")
-    if blender.recognises(path):
-        return blender.load(path, downscale, bound, splits)
-    if llff.recognises(path):
-        return llff.load(path, downscale, bound, splits)
-    if colmap.recognises(path):
-        return colmap.load(path, downscale, bound, splits)
+    for loader in (blender, transforms, llff, colmap):
+        if loader.recognises(path):
+            return loader.load(path, downscale, bound, splits)
     raise InputError(
-        f"{path}: not a scene in a known format; a Blender scene has transforms_train.json, LLFF's "
-        "poses_bounds.npy, COLMAP's a model in sparse/0, each beside its pictures"
+        f"{path}: not a scene in a known format; beside its pictures a scene has "
+        "transforms_train.json (Blender), transforms.json (nerfstudio, instant-ngp), "
+        "poses_bounds.npy (LLFF) or a model in sparse/0 (COLMAP)"
     )

@@ -146,7 +146,7 @@ def test_missing_pictures_are_left_out_and_said(scene):
         (scene / "images_2" / name).unlink()
     found = load(scene)
     assert "5 of 9 pictures" in found.warnings[0]
-    assert "'0002.png', '0003.png', '0004.png', ..." in found.warnings[0]
+    assert "0002.png, 0003.png, 0004.png, ..." in found.warnings[0]
     assert found.splits["test"].names == ("0000",)
     assert found.splits["train"].names == ("0001", "0007", "0008")
 

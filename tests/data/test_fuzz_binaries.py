@@ -3,6 +3,7 @@
 Whatever comes of it is a sound scene or one line, and a broken count makes nothing large.
 """
 
+import os
 import re
 import shutil
 import tracemalloc
@@ -22,7 +23,8 @@ from tests.data.captures import (
     write_text,
 )
 
-TRIES = 150
+TRIES = int(os.environ.get("FUZZ", "0")) or 150
+"""Of each file; FUZZ=N for more."""
 FILES = {
     "binary": ("sparse/0/cameras.bin", "sparse/0/images.bin"),
     "text": ("sparse/0/cameras.txt", "sparse/0/images.txt"),
