@@ -7,9 +7,10 @@ import mmap
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from data.errors import InputError
+from data.files import is_file
 
 MODELS = {
     "SIMPLE_PINHOLE": (0, 3),
@@ -84,11 +85,11 @@ def read(folder: Path) -> Model:
 def _file(folder: Path, stem: str) -> Path | None:
     """Binary before text, as COLMAP itself reads them."""
     candidates = (folder / f"{stem}.bin", folder / f"{stem}.txt")
-    return next((file for file in candidates if file.is_file()), None)
+    return next((file for file in candidates if is_file(file)), None)
 
 
-def _unique(entries: Iterable[tuple[int, NamedTuple]], file: Path) -> dict:
-    found: dict[int, NamedTuple] = {}
+def _unique(entries: Iterable[tuple[int, Any]], file: Path) -> dict[int, Any]:
+    found: dict[int, Any] = {}
     for key, entry in entries:
         if key in found:
             raise InputError(f"{file}: has two entries numbered {key}; export the model again")

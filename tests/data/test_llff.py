@@ -75,7 +75,7 @@ def test_inward_facing(tmp_path):
 
 def test_bound_is_the_near_planes_distance(scene):
     assert load(scene, bound=1.25).scale == 0.8
-    assert "bound 0.05 puts the near plane behind a camera" in refusal(scene, bound=0.05)
+    assert "bound 0.001 puts the near plane behind a camera" in refusal(scene, bound=0.001)
 
 
 def test_folder_that_fits_the_downscale(scene):
@@ -187,7 +187,7 @@ def test_archive_or_huge_shape(scene):
     whole = file.read_bytes()
     np.savez(scene / "other.npz", whole=np.zeros(3))
     file.write_bytes((scene / "other.npz").read_bytes())
-    assert "archive" in refusal(scene)
+    assert "can't be read" in refusal(scene)
     file.write_bytes(whole.replace(b"(9, 17), }      ", b"(9999999999, 17)"[:16]))
     assert "can't be read" in refusal(scene)
 

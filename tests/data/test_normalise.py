@@ -41,7 +41,8 @@ def test_ring_is_centred_upright_and_scaled(seed, space):
 
 def test_centre_is_nearest_to_axes_that_miss_one_another():
     # along x at height 1, along y at height -1: they pass one another at the origin
-    poses = np.stack([looking([3, 0, 1], [1, 0, 0]), looking([0, 5, -1], [0, 1, 0])])
+    up = (0, 0, 1)
+    poses = np.stack([looking([3, 0, 1], [1, 0, 0], up), looking([0, 5, -1], [0, 1, 0], up)])
     np.testing.assert_allclose(centre(poses), 0, atol=1e-12)
 
 
