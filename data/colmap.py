@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from data import files, sparse
 from data.capture import Capture, Folder, folder
-from data.errors import InputError
+from data.errors import InputError, one_line
 from data.normalise import similarity
 from data.scene import Scene
 
@@ -155,16 +155,16 @@ def _present(
         if a.name == b.name:
             raise InputError(f"{model.path}: names {a.name!r} twice; export the model again")
     taken = [files.inside(place, picture.name, str(model.path)) for picture in pictures]
-    there = [k for k, file in enumerate(taken) if files.is_file(file)]
-    if len(there) == len(pictures):
+    there = {k for k, file in enumerate(taken) if files.is_file(file)}
+    missing = [picture.name for k, picture in enumerate(pictures) if k not in there]
+    if not missing:
         return pictures, taken, ()
-    missing = [picture.name for k, picture in enumerate(pictures) if k not in set(there)]
     said = f"{len(missing)} of {len(pictures)} pictures that {model.path} names are not in {place}"
     said += f": {', '.join(missing[:3])}{', ...' if missing[3:] else ''}"
     if not there:
         raise InputError(f"{said}; put them there")
     return (
-        [pictures[k] for k in there],
-        [taken[k] for k in there],
-        (f"{said}; they were left out",),
+        [pictures[k] for k in sorted(there)],
+        [taken[k] for k in sorted(there)],
+        (one_line(f"{said}; they were left out"),),
     )

@@ -7,9 +7,10 @@ import mmap
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from data.errors import InputError
+from data.files import is_file
 
 MODELS = {
     "SIMPLE_PINHOLE": (0, 3),
@@ -84,11 +85,11 @@ def read(folder: Path) -> Model:
 def _file(folder: Path, stem: str) -> Path | None:
     """Binary before text, as COLMAP itself reads them."""
     candidates = (folder / f"{stem}.bin", folder / f"{stem}.txt")
-    return next((file for file in candidates if file.is_file()), None)
+    return next((file for file in candidates if is_file(file)), None)
 
 
-def _unique(entries: Iterable[tuple[int, NamedTuple]], file: Path) -> dict:
-    found: dict[int, NamedTuple] = {}
+def _unique(entries: Iterable[tuple[int, Any]], file: Path) -> dict[int, Any]:
+    found: dict[int, Any] = {}
     for key, entry in entries:
         if key in found:
             raise InputError(f"{file}: has two entries numbered {key}; export the model again")
@@ -180,7 +181,7 @@ def _text_cameras(lines: Iterable[str], file: Path) -> Iterator[tuple[int, Lens]
             raise InputError(f"{where}: a camera is CAMERA_ID MODEL WIDTH HEIGHT PARAMS...")
         model = words[1]
         if model not in MODELS:
-            raise InputError(f"{where}: unknown camera model {model!r}")
+            raise InputError(f"{where}: unknown camera model {model[:40]!r}")
         if len(words) != 4 + MODELS[model][1]:
             raise InputError(
                 f"{where}: {model} has {MODELS[model][1]} parameters, not {len(words) - 4}"
@@ -209,6 +210,8 @@ def _text_pictures(lines: Iterable[str], file: Path) -> Iterator[tuple[int, Pict
 
 def _numbers(kind: type, words: list[str], where: str) -> tuple:
     try:
+        if max(map(len, words)) > 60:
+            raise ValueError("no number is so long")
         return tuple(kind(word) for word in words)
     except ValueError:
-        raise InputError(f"{where}: {' '.join(words)!r} are not all numbers") from None
+        raise InputError(f"{where}: {' '.join(words)[:80]!r} are not all numbers") from None
