@@ -35,7 +35,9 @@ def load(path: Path, downscale: int, bound: float, wanted: tuple[str, ...] | Non
     sizes = {(split.width, split.height) for split in splits.values()}
     if len(sizes) > 1:
         raise InputError(f"{path}: the splits' pictures differ in size: {sorted(sizes)}")
-    return Scene(name=path.resolve().name, path=path, splits=splits, scale=1 / bound)
+    return Scene(
+        name=path.resolve().name, path=path, splits=splits, scale=1 / bound, format="Blender"
+    )
 
 
 def shrink(picture: UInt8[np.ndarray, "h w 4"], factor: int) -> UInt8[np.ndarray, "_ _ 4"]:
