@@ -17,8 +17,7 @@ checkpoint  a run on disk, and how to go on with it
 inspect     what a scene is before it is trained, and what looks wrong in it
 views       points to pixels, pixels to rays: what the cameras of a split see
 plot        cameras, drawn
-photos      photographs or a video -> a scene, by structure from motion
-reconstruct the part of it that pycolmap does, in a process of its own
+photos/     photographs or a video -> a scene, by structure from motion
 pictures    panels, depth in colour, films
 console     what a run says while it runs
 commands    train, evaluate, render, inspect, check

@@ -223,7 +223,7 @@ def _inspect(arguments: list[str]) -> int:
 def _photos(arguments: list[str]) -> int:
     told: PhotosArguments = _parse(PhotosArguments, arguments, "photos")
     _at_least_one(frames=told.frames, max_size=told.max_size, features=told.features)
-    from nerf.photos import Options, make_scene
+    from nerf.photos.make import Options, make_scene
 
     options = Options(told.frames, told.lenses == "one", told.max_size, told.features)
     make_scene(told.source, told.out, options, told.overwrite)
