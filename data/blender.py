@@ -32,7 +32,9 @@ def load(path: Path, downscale: int, bound: float | None, wanted: tuple[str, ...
     sizes = {(split.width, split.height) for split in splits.values()}
     if len(sizes) > 1:
         raise InputError(f"{path}: the splits' pictures differ in size: {sorted(sizes)}")
-    return Scene(name=path.resolve().name, path=path, splits=splits, scale=1 / bound)
+    return Scene(
+        name=path.resolve().name, path=path, splits=splits, scale=1 / bound, format="Blender"
+    )
 
 
 def _load_split(path: Path, name: str, downscale: int, scale: float) -> Split:

@@ -1,4 +1,4 @@
-"""What the command line does: train, evaluate, render, and all of it for the demo."""
+"""What the command line does: train, evaluate, render, inspect, check."""
 
 import difflib
 import json
@@ -14,7 +14,7 @@ from calculus.ledger import LEDGER
 from data.errors import InputError
 from data.load import load
 from data.scene import Scene
-from nerf import checkpoint, memory, paths, pictures, space
+from nerf import checkpoint, inspect, memory, paths, pictures, plot, space
 from nerf.check.ledger import Row
 from nerf.checkpoint import Checkpoints
 from nerf.config import Config, check, replace_text, write
@@ -117,6 +117,23 @@ def render_run(
         views = (renderer.picture(state.params, state.grid, view, tick) for view in cameras)
         pictures.save_film(pictures.shown(views, show), out, fps)
     console.print(f"film     {out}: {show} of {frames} views along the {path}")
+
+
+def inspect_scene(
+    path: Path, downscale: int = 1, bound: float | None = None, drawing: Path | None = None
+) -> inspect.Found:
+    """Prints what a scene is and what looks wrong in it; draws its cameras if a file is named."""
+    if drawing is not None:
+        plot.check(drawing)
+    chosen = {} if bound is None else {"bound": bound}
+    scene = load(path, downscale, **chosen)
+    found = inspect.inspect(scene)
+    for line in inspect.lines(scene, found):
+        console.print(line, markup=False)
+    if drawing is not None:
+        plot.draw(scene, drawing)
+        console.print(f"plot     {drawing}: cameras from four sides", markup=False)
+    return found
 
 
 def check_ledger(names: tuple[str, ...] = (), out: Path | None = None) -> int:
