@@ -53,8 +53,8 @@ class Space(NamedTuple):
         """Rays as the field's space has them; directions of length one."""
         if self.kind != "forward":
             return origin, direction
-        slope = jnp.asarray(self.slope, origin.dtype)
-        origin, direction = stages.ndc(origin, direction, 1.0, slope)
+        near, slope = (jnp.asarray(v, origin.dtype) for v in (1.0, self.slope))
+        origin, direction = stages.ndc(origin, direction, near, slope)
         return origin, direction / jnp.linalg.norm(direction, axis=-1, keepdims=True)
 
     def interval(

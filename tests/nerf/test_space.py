@@ -50,7 +50,7 @@ def test_far_steps_are_even_in_one_over_the_distance():
 
 def test_a_cell_knows_how_long_steps_through_it_are():
     here = space("unbounded", 512)
-    steps = jnp.arange(5.0, 500.0)
+    steps = jnp.arange(5.0, 450.0)
     t, length = here.distance(0.0, steps), here.length(steps)
     direction = jnp.asarray([2.0, -1.0, 2.0]) / 3
     place = here.cube(t[:, None] * direction[None, :])
