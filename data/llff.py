@@ -108,7 +108,7 @@ def _read(file: Path, pictures: int, folder: Path) -> Float[np.ndarray, "n 17"]:
     if len(mapped) != pictures:
         raise InputError(
             f"{file}: has {len(mapped)} poses, but {folder} holds {pictures} pictures; "
-            "there must be one for each"
+            "there must be one for each (where a COLMAP model lies beside it, it can be removed)"
         )
     with np.errstate(all="ignore"):  # what is no float64 becomes infinite, and is refused below
         table = np.array(mapped, np.float64)
