@@ -43,9 +43,6 @@ def _load_split(path: Path, name: str, downscale: int, scale: float) -> Split:
     frames = files.value(meta, "frames", list, file)
     if not frames:
         raise InputError(f"{file}: has no frames; a split needs at least one picture")
-    angle = files.value(meta, "camera_angle_x", float, file)
-    if not 1e-3 < angle < math.pi - 1e-3:
-        raise InputError(f"{file}: camera_angle_x is {angle}; it is an angle in radians, 0 to pi")
     seen: dict[str, Path] = {}
     poses = np.empty((len(frames), 3, 4))
     for number, frame in enumerate(frames):
@@ -62,6 +59,9 @@ def _load_split(path: Path, name: str, downscale: int, scale: float) -> Split:
         seen[bare] = picture
         poses[number] = rigid(files.value(frame, "transform_matrix", list, where), where)
     poses[:, :, 3] *= scale
+    angle = files.value(meta, "camera_angle_x", float, file)
+    if not 1e-3 < angle < math.pi - 1e-3:
+        raise InputError(f"{file}: camera_angle_x is {angle}; it is an angle in radians, 0 to pi")
     pictures = read_all(list(seen.values()), downscale)
     _, height, width, _ = pictures.shape
     focal = width / 2 / math.tan(angle / 2)

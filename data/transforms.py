@@ -142,7 +142,7 @@ def _lens(frame: dict, meta: dict, where: str, true_size: tuple[int, int]) -> _L
                 return found
         return otherwise
 
-    w, h = number("w", true_size[0]), number("h", true_size[1])
+    w, h = number("w", float(true_size[0])), number("h", float(true_size[1]))
     fx, fy = number("fl_x"), number("fl_y")
     if fx is None:
         fx = _focal("camera_angle_x", number, w, where)
@@ -223,10 +223,9 @@ def _parts(
             parts[split] = np.array([k for k, _ in picked])
     if "train" not in parts:
         raise InputError(f"{file}: lists pictures, but none in train_filenames")
-    for split, picked in parts.items():
-        both = np.intersect1d(picked, parts["train"]) if split != "train" else []
-        if len(both):
-            remarks.append(f"{len(both)} pictures are both in train and in {split}")
+    for split in parts.keys() - {"train"}:
+        if both := np.intersect1d(parts[split], parts["train"]).size:
+            remarks.append(f"{both} of the pictures are both in train and in {split}")
     return parts, tuple(remarks)
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from data.errors import InputError
 from data.load import load
+from data.poses import RIGID
 from tests.data.captures import (
     entries,
     llff_rows,
@@ -23,7 +24,7 @@ from tests.data.captures import (
     write_text,
 )
 
-TRIES = int(os.environ.get("FUZZ", "0")) or 150
+TRIES = int(os.environ.get("FUZZ", "0")) or 60
 """Of each file; FUZZ=N for more."""
 FILES = {
     "binary": ("sparse/0/cameras.bin", "sparse/0/images.bin"),
@@ -98,9 +99,7 @@ def outcome(folder: Path) -> str:
         assert (split.intrinsics[:, :2] > 0).all()
         assert split.distortion is None or np.isfinite(split.distortion).all()
         R = split.poses[:, :, :3].astype(float)
-        np.testing.assert_allclose(
-            R @ R.transpose(0, 2, 1), np.tile(np.eye(3), (len(R), 1, 1)), atol=1e-5
-        )
+        assert np.abs(R @ R.transpose(0, 2, 1) - np.eye(3)).max() < 2 * RIGID
     return "loaded"
 
 
@@ -137,11 +136,11 @@ def no_decoding(monkeypatch):
 @pytest.mark.parametrize("kind", ["binary", "text", "llff"])
 def test_written(kind, tmp_path):
     counts = campaign(kind, None, tmp_path / kind, seed=0, tries=TRIES)
-    assert min(counts.values()) > TRIES // 50  # neither is all there is
+    assert min(counts.values()) > TRIES // 30  # neither is all there is
 
 
 @pytest.mark.parametrize("kind", ["can", "fern"])
 def test_real(kind, real_data, tmp_path, no_decoding):
     (tmp_path / kind).mkdir()
     counts = campaign(kind, real_data, tmp_path / kind, seed=1, tries=TRIES)
-    assert min(counts.values()) > TRIES // 50
+    assert min(counts.values()) > TRIES // 30

@@ -100,7 +100,7 @@ def test_splits_by_list(scene):
     found = load(scene(**lists))
     assert [len(found.splits[s]) for s in ("train", "val", "test")] == [5, 1, 5]
     assert found.splits["test"].names[0] == "images/04"
-    assert found.warnings == ("1 pictures are both in train and in test",)
+    assert found.warnings == ("1 of the pictures are both in train and in test",)
     lists["train_filenames"] = ["nowhere.png"]
     assert "names no picture that exists" in refusal(scene(**lists))
     lists["train_filenames"] = [names[0], names[0]]
