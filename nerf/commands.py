@@ -125,8 +125,7 @@ def inspect_scene(
     """Prints what a scene is and what looks wrong in it; draws its cameras if a file is named."""
     if drawing is not None:
         plot.check(drawing)
-    chosen = {} if bound is None else {"bound": bound}
-    scene = load(path, downscale, **chosen)
+    scene = load(path, downscale, bound)
     found = inspect.inspect(scene)
     for line in inspect.lines(scene, found):
         console.print(line, markup=False)

@@ -122,6 +122,9 @@ class TrainingConfig:
     """What a colour's error costs."""
     huber_threshold: float = 0.1
     """Error from which on Huber's loss grows linearly, colours in [0, 1]."""
+    spread: float = 0.0
+    """What it costs that a ray's weights are spread along it, in parts of a ray; it gathers fog
+    that floats before the cameras (strategy occupied)."""
     learning_rate: float = 1e-2
     """Of Adam, at the start."""
     schedule: Literal["drops", "exponential"] = "drops"
@@ -200,11 +203,13 @@ _RANGES = {
     "sampling.coarse": (1.5, 8192.5),
     "sampling.fine": (0.5, 8192.5),
     "occupancy.cells": (1.5, 1024.5),
+    "sampling.near": (-1e-9, float("inf")),
     "occupancy.warm_up": (-0.5, float("inf")),
     "occupancy.decay": (-1e-9, 1.0),
     "training.rays": (0.5, 2**24 + 0.5),
     "training.samples": (0.5, 2**28 + 0.5),
     "training.weight_decay": (-1e-9, 1.0),
+    "training.spread": (-1e-9, float("inf")),
     "training.restarts": (-0.5, float("inf")),
     "training.beta1": (-1e-9, 1.0),
     "training.beta2": (-1e-9, 1.0),

@@ -141,10 +141,10 @@ def distance(
     rank: Int[Array, " M"],
     jitter: Float[Array, " rays"],
     space: Space,
-) -> tuple[Float[Array, " M"], Float[Array, " M"]]:
-    """How far along their rays samples lie, and how long their steps are, scene units.
+) -> tuple[Float[Array, " M"], Float[Array, " M"], Float[Array, " M"]]:
+    """How far along their rays samples lie, how long their steps are (scene units), and which.
 
     `rank` counts them along each ray.
     """
     step = select(found.words, ray, rank).astype(found.t_near.dtype)
-    return space.distance(found.t_near[ray], step + jitter[ray]), space.length(step)
+    return space.distance(found.t_near[ray], step + jitter[ray]), space.length(step), step

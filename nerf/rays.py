@@ -68,6 +68,8 @@ class Packed(NamedTuple):
     """Distances, scene units, rising along each ray; padding anywhere."""
     length: Float[Array, " M"]
     """Of the steps that the samples stand for, scene units."""
+    part: Float[Array, " M"]
+    """Where the middles of these lie, in parts of all steps of a ray."""
     taken: Int[Array, ""]
     """Rays that count."""
     dropped: Int[Array, ""]
@@ -157,7 +159,7 @@ def packed(
         fits = (jnp.cumsum(few) <= asked_at_once) & (done + jnp.arange(at_once) < count)
         stream = Stream.of(jnp.where(fits, few, 0), asked_at_once)
         ray, rank = _places(stream)
-        t, length = occupancy.distance(here, ray, STRIDE * rank, part, space)
+        t, length, _ = occupancy.distance(here, ray, STRIDE * rank, part, space)
         x = camera.points(origin[ray], direction[ray], t[:, None])[:, 0]
         tau = density(space.cube(x)) * (STRIDE * length)
         depth = stream.previous(stream.sums_through(tau), 0.0)
@@ -178,11 +180,13 @@ def packed(
     kept = fits & seen & (rays.share > 0)
     stream = Stream.of(jnp.where(kept, found.counts, 0), room)
     ray, rank = _places(stream)
-    t, length = occupancy.distance(found, ray, rank, jitter, space)
+    t, length, step = occupancy.distance(found, ray, rank, jitter, space)
     taken = jnp.sum(kept)
     dropped = jnp.sum(seen & ~fits)
     share = kept / jnp.maximum(taken, 1).astype(rays.share.dtype)
-    return rays._replace(share=share), Packed(stream, t, length, taken, dropped)
+    return rays._replace(share=share), Packed(
+        stream, t, length, (step + 0.5) / steps, taken, dropped
+    )
 
 
 RAYS_AT_ONCE = 2048

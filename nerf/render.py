@@ -78,12 +78,13 @@ def shade_packed(
     stream: Stream,
     space: Space,
     stages: ModuleType,
-) -> Pixels:
-    """The pixels of rays whose samples lie one behind another in a stream; see `shade`."""
+) -> tuple[Pixels, Float[Array, " M"]]:
+    """As `shade`, of rays whose samples lie one behind another in a stream."""
     ray = jnp.minimum(stream.ray, stream.rays - 1)
     x = space.cube(stages.points(origin[ray], direction[ray], t[:, None])[:, 0], stages)
     sigma, colours = field(x, field.view(view, stages)[ray], stages)
-    return Pixels(*stages.volume_render_packed(sigma, delta, colours, t, background, stream))
+    seen_through = stages.volume_render_packed(sigma, delta, colours, t, background, stream)
+    return Pixels(*seen_through), sigma
 
 
 class Draws(NamedTuple):
@@ -227,7 +228,7 @@ class Renderer:
         found, middle = occupancy.Found(t_near, words, counts), jnp.full(rays, 0.5)
         t, length = (
             v.reshape(ranks.shape)
-            for v in occupancy.distance(found, ray, ranks.ravel(), middle, space)
+            for v in occupancy.distance(found, ray, ranks.ravel(), middle, space)[:2]
         )
         delta = jnp.where(ranks < counts[:, None], length, 0.0)
         nothing = jnp.zeros((rays, 3))
@@ -237,10 +238,11 @@ class Renderer:
         more = jnp.concatenate([pixels.colour, pixels.opacity[:, None], pixels.depth[:, None]], -1)
         return seen + (1 - seen[:, 3:4]) * more
 
-    def _rays(self, pixel, camera):
+    def _rays(self, pixel: Array, camera: Cameras) -> tuple[Array, Array, Array]:
         """Rays in the field's space, and their directions in the world."""
         origin, view = camera.rays(jnp.zeros(len(pixel), jnp.int32), pixel)
-        return *self._space.entered(origin, view, self.model.stages), view
+        origin, direction = self._space.entered(origin, view, self.model.stages)
+        return origin, direction, view
 
 
 def rays_in_memory(model: Model) -> int:

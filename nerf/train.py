@@ -135,9 +135,16 @@ def loss_of_rays(
         coarse, fine = hierarchical(model, params, *at, rays.background, asked)
         colours = [coarse.colour, fine.colour]
     else:
-        places = asked.t, asked.length, rays.background, asked.stream
-        space = Space.of(model.config)
-        fine = shade_packed(model.field(params), *at, *places, space, stages)
+        fine, sigma = shade_packed(
+            model.field(params),
+            *at,
+            asked.t,
+            asked.length,
+            rays.background,
+            asked.stream,
+            Space.of(model.config),
+            stages,
+        )
         colours = [fine.colour]
     if training.loss == "huber":
         terms = [
@@ -149,6 +156,14 @@ def loss_of_rays(
         loss = stages.coarse_and_fine(*colours, rays.photograph, rays.share)
     else:
         loss = stages.squared_error(*colours, rays.photograph, rays.share)
+    if training.spread and isinstance(asked, Packed):
+        # lengths in parts of a ray's steps: near and far count alike
+        tau = stages.optical_depth(sigma, asked.length)
+        w, _ = stages.weights_packed(tau, asked.stream)
+        each = jnp.full(asked.part.shape, 1 / model.config.sampling.steps)
+        wide = stages.spread_packed(w, asked.part, each, asked.stream)
+        cost = (training.spread * rays.share)[:, None]
+        loss = loss + stages.affine(wide[None, :], cost, jnp.zeros(1))[0, 0]
     return loss, fine
 
 

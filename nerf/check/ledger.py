@@ -132,6 +132,8 @@ def _roads() -> dict[str, Config]:
         "field.view positional": replace(small, field=replace(grid, view="positional")),
         "field.density relu": replace(small, field=replace(grid, density="relu")),
         "field.density softplus": replace(small, field=replace(grid, density="softplus")),
+        "training.spread": replace(small, training=replace(small.training, spread=0.01)),
+        "data.space unbounded": replace(small, data=replace(small.data, space="unbounded")),
         "training.loss huber": replace(small, training=replace(small.training, loss="huber")),
     }
 

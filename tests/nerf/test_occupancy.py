@@ -170,7 +170,7 @@ def test_samples_lie_in_occupied_cells_and_add_up_to_their_length(seed):
     counts = np.asarray(found.counts)
     ray = np.repeat(np.arange(rays, dtype=np.int32), counts)
     rank = np.concatenate([np.arange(n, dtype=np.int32) for n in counts])
-    t, _ = occupancy.distance(found, jnp.asarray(ray), jnp.asarray(rank), jitter, space)
+    t, _, _ = occupancy.distance(found, jnp.asarray(ray), jnp.asarray(rank), jitter, space)
     assert 5 < (counts > 0).sum() < rays
     x = np.asarray(origin)[ray] + np.asarray(t)[:, None] * np.asarray(direction)[ray]
     cell = np.clip(((x + 1) * 8).astype(int), 0, 15)
@@ -190,7 +190,7 @@ def test_distances_are_where_the_steps_look():
     found = occupancy.Found(jnp.float32([1.5, 0.0]), words, jnp.int32([4, 1]))
     jitter = jnp.float32([0.25, 0.75])
     ray, rank = jnp.int32([0, 0, 0, 0, 1]), jnp.int32([0, 1, 2, 3, 0])
-    t, _ = occupancy.distance(found, ray, rank, jitter, Space("bounded", 64))
+    t, _, _ = occupancy.distance(found, ray, rank, jitter, Space("bounded", 64))
     steps = np.array([0.25, 5.25, 7.25, 32.25, 34.75]) * 2 * np.sqrt(3) / 64
     begins = np.array([1.5, 1.5, 1.5, 1.5, 0.0])
     np.testing.assert_allclose(t, begins + steps, rtol=1e-6)

@@ -87,7 +87,7 @@ def test_samples_lie_where_the_grid_says(kind):
         wanted += ((np.asarray(x[:, 0]) >= 0) & (t < float(t_far[r]))).sum()
         ray = jnp.full(int(found.counts[r]), r, jnp.int32)
         rank = jnp.arange(len(ray), dtype=jnp.int32)
-        got, _ = occupancy.distance(found, ray, rank, jitter, here)
+        got, _, _ = occupancy.distance(found, ray, rank, jitter, here)
         place = here.cube(origin[r] + got[:, None] * direction[r])
         assert (np.asarray(place[:, 0]) > -1e-5).all()
     assert abs(int(found.counts.sum()) - wanted) <= 2

@@ -161,7 +161,9 @@ def test_a_step_of_packed_samples_is_the_step_of_each_ray_by_itself(photographs)
     length = 2 * np.sqrt(3) / config.sampling.steps
     whole = jnp.full(asked.t.shape, length)
     np.testing.assert_allclose(asked.length, whole, rtol=1e-6)
-    packed = shade_packed(field, *at, asked.t, whole, rays.background, asked.stream, space, stages)
+    packed, _ = shade_packed(
+        field, *at, asked.t, whole, rays.background, asked.stream, space, stages
+    )
     first = np.asarray(asked.stream.first)
     counts = np.diff(first)
     ranks = np.arange(counts.max())[None]
