@@ -122,9 +122,9 @@ class TrainingConfig:
     """What a colour's error costs."""
     huber_threshold: float = 0.1
     """Error from which on Huber's loss grows linearly, colours in [0, 1]."""
-    spread: float = 0.0
+    spread: float | None = None
     """What it costs that a ray's weights are spread along it, in parts of a ray; it gathers fog
-    that floats before the cameras (strategy occupied)."""
+    that floats before the cameras (strategy occupied). By default 0.01 where space is unbounded."""
     learning_rate: float = 1e-2
     """Of Adam, at the start."""
     schedule: Literal["drops", "exponential"] = "drops"

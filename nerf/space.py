@@ -29,6 +29,9 @@ from nerf.config import Config
 EVEN = 2.0
 """Distance up to which steps are even (unbounded): half of them lie before it, scene units."""
 
+SPREAD = {"bounded": 0.0, "forward": 0.0, "unbounded": 0.01}
+"""What spreading weights along a ray costs, if the config doesn't say."""
+
 
 class Space(NamedTuple):
     """A kind of space, and into how many steps a ray through it is cut."""
@@ -70,7 +73,8 @@ class Space(NamedTuple):
         """How far along its ray a step lies, or a part of one, counted from t_near."""
         if self.kind != "unbounded":
             return t_near + step * (2 * math.sqrt(3) / self.steps)
-        u = step / (self.steps + 1)  # the last step ends short of infinity
+        # the last step ends short of infinity; what is beyond, to fill a word of bits, is its end
+        u = jnp.minimum(step, self.steps) / (self.steps + 1)
         return t_near + EVEN * jnp.where(u < 0.5, 2 * u, 1 / (2 - 2 * u))
 
     def length(self, step):
@@ -97,7 +101,7 @@ class Space(NamedTuple):
 
 
 def resolved(config: Config, scene: Scene) -> Config:
-    """The config with the kind of space that the scene says, where nobody else did.
+    """The config with what the scene's kind of space asks for, where nobody said otherwise.
 
     InputError if the config's strategy can't go through it.
     """
@@ -110,7 +114,11 @@ def resolved(config: Config, scene: Scene) -> Config:
     slope = config.data.slope
     if kind == "forward":
         slope = seen_at_depth_one(next(iter(scene.splits.values())))
-    return replace(config, data=replace(config.data, space=kind, slope=slope))
+    training = config.training
+    if training.spread is None:
+        training = replace(training, spread=SPREAD[kind])
+    data = replace(config.data, space=kind, slope=slope)
+    return replace(config, data=data, training=training)
 
 
 def seen_at_depth_one(split: Split) -> tuple[float, float]:

@@ -17,8 +17,8 @@ from nerf.cameras import Cameras
 from nerf.config import Config
 from nerf.rays import Batch, Photographs, packed, rays_of
 from nerf.render import Renderer
-from nerf.space import EVEN, Space, resolved, seen_at_depth_one
-from nerf.train import start
+from nerf.space import EVEN, SPREAD, Space, resolved, seen_at_depth_one
+from nerf.train import Step, start
 from tests.nerf.conftest import small_grid
 
 KINDS = ("bounded", "forward", "unbounded")
@@ -130,6 +130,8 @@ def test_the_scene_says_its_space_and_the_config_may_say_otherwise():
     assert resolved(config, scene("unbounded")).data.space == "unbounded"
     said = replace(config, data=replace(config.data, space="bounded"))
     assert resolved(said, scene("unbounded")).data.space == "bounded"
+    assert resolved(config, scene("unbounded")).training.spread == SPREAD["unbounded"] > 0
+    assert resolved(config, scene("bounded")).training.spread == 0
     forward = resolved(config, scene("forward"))
     assert forward.data.slope == seen_at_depth_one(three_cameras())
 
@@ -194,3 +196,23 @@ def test_pictures_of_each_space_are_finite(kind):
     seen = Renderer(model).picture(state.params, state.grid, three_cameras().camera(1))
     assert all(np.isfinite(part).all() for part in seen)
     assert seen.opacity.max() > 0.01
+
+
+@pytest.mark.parametrize("kind", ["forward", "unbounded"])
+def test_by_hand_and_by_jax_the_gradient_is_the_same(kind):
+    """The way through the space included, and what gathers the weights."""
+    config = small_grid()
+    config = replace(
+        config,
+        data=replace(config.data, space=kind, slope=SLOPE),
+        training=replace(config.training, spread=0.1),
+    )
+    photographs, gradients = Photographs.of(three_cameras()), []
+    for derivatives in ("hand", "auto"):
+        model, state = start(replace(config, derivatives=derivatives))
+        step = Step(model, photographs)
+        gradient, told = jax.jit(step.gradient)(state, step.batch(state))
+        assert told.samples > 500
+        gradients.append(jax.tree.leaves(gradient))
+    for hand, auto in zip(*gradients, strict=True):
+        assert np.linalg.norm(hand - auto) <= 1e-4 * np.linalg.norm(auto)
