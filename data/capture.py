@@ -73,18 +73,18 @@ class Capture:
         width, height = size_of(self.files[0])
         for name, (w, h), lens in zip(self.names, self.sizes, self.intrinsics, strict=True):
             where = f"{self.path}, camera of {name!r}"
-            if not (np.isfinite([w, h]).all() and 1 <= w < 1e6 and 1 <= h < 1e6):
-                raise InputError(f"{where}: can't be of a picture of {w:.0f}x{h:.0f} pixels")
+            if not (1 <= w < 1e6 and 1 <= h < 1e6):  # nor is NaN
+                raise InputError(f"{where}: can't be of a picture of {w:g}x{h:g} pixels")
             side = max(w, h)
             sound = np.isfinite(lens).all() and (lens[:2] > side / 100).all()
             if not (sound and (lens[:2] < 1000 * side).all() and (abs(lens[2:]) < 10 * side).all()):
                 raise InputError(
                     f"{where}: focal length {lens[0]:g}, {lens[1]:g} or principal point "
-                    f"{lens[2]:g}, {lens[3]:g} can't be of a picture of {w:.0f}x{h:.0f} pixels"
+                    f"{lens[2]:g}, {lens[3]:g} can't be of a picture of {w:g}x{h:g} pixels"
                 )
             if abs(width * h / w - height) > 1 + 0.02 * height:
                 raise InputError(
-                    f"{where}: is of a picture of {w:.0f}x{h:.0f} pixels, but the pictures are "
+                    f"{where}: is of a picture of {w:g}x{h:g} pixels, but the pictures are "
                     f"{width}x{height}: they were turned or cropped after poses were found"
                 )
 

@@ -93,25 +93,25 @@ def _read(file: Path, pictures: int, folder: Path) -> Float[np.ndarray, "n 17"]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of headers that Python 2 wrote
-            table = np.load(file, mmap_mode="r", allow_pickle=False)  # maps: a shape can't allocate
-        if not isinstance(table, np.ndarray):
-            raise ValueError("an archive of arrays")
+            # no pickles, no archives; as it only maps, a shape can't make anything large
+            mapped = np.lib.format.open_memmap(file, mode="r")
     except Exception as error:  # numpy meets broken bytes with exceptions of every kind
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(
             f"{file}: can't be read as an array of numbers ({reason}); write it again"
         ) from error
-    if table.ndim != 2 or table.shape[1] != 17 or table.dtype.kind not in "fiu":
+    if mapped.ndim != 2 or mapped.shape[1] != 17 or mapped.dtype.kind not in "fiu":
         raise InputError(
-            f"{file}: holds {table.dtype} of shape {table.shape}; it must be a row of 17 numbers "
+            f"{file}: holds {mapped.dtype} of shape {mapped.shape}; it must be a row of 17 numbers "
             "for each picture"
         )
-    if len(table) != pictures:
+    if len(mapped) != pictures:
         raise InputError(
-            f"{file}: has {len(table)} poses, but {folder} holds {pictures} pictures; "
-            "there must be one for each"
+            f"{file}: has {len(mapped)} poses, but {folder} holds {pictures} pictures; "
+            "there must be one for each (where a COLMAP model lies beside it, it can be removed)"
         )
-    table = np.array(table, np.float64)
+    with np.errstate(all="ignore"):  # what is no float64 becomes infinite, and is refused below
+        table = np.array(mapped, np.float64)
     for k, row in enumerate(table):
         if not np.isfinite(row).all():
             raise InputError(f"{file}, pose {k}: has a number that is not finite; write it again")

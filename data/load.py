@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from data import blender, transforms
+from data import blender, colmap, llff, transforms
 from data.errors import InputError
 from data.scene import Scene
 
@@ -29,12 +29,11 @@ def load(
         raise InputError(f"downscale {downscale}: give a whole number of at least 1")
     if bound is not None and not 0 < bound < float("inf"):
         raise InputError(f"bound {bound}: give a length above 0, in the files' own units")
-    if blender.recognises(path):
-        return blender.load(path, downscale, bound, splits)
-    if transforms.recognises(path):
-        return transforms.load(path, downscale, bound, splits)
+    for loader in (blender, transforms, llff, colmap):
+        if loader.recognises(path):
+            return loader.load(path, downscale, bound, splits)
     raise InputError(
-        f"{path}: not a scene in a known format; "
-        "a Blender scene has transforms_train.json beside its pictures, nerfstudio's and "
-        "instant-ngp's transforms.json"
+        f"{path}: not a scene in a known format; beside its pictures a scene has "
+        "transforms_train.json (Blender), transforms.json (nerfstudio, instant-ngp), "
+        "poses_bounds.npy (LLFF) or a model in sparse/0 (COLMAP)"
     )

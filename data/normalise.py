@@ -93,7 +93,8 @@ def _average_rotation(poses: np.ndarray) -> Float[np.ndarray, "3 3"]:
     up, backwards = poses[:, :, 1].mean(0), poses[:, :, 2].mean(0)
     right = np.cross(up, backwards)
     if np.linalg.norm(backwards) < 1e-3 or np.linalg.norm(right) < 1e-3:
-        return poses[0, :, :3]
+        U, _, V = np.linalg.svd(poses[0, :, :3])  # which files give with few digits
+        return U @ V
     z = backwards / np.linalg.norm(backwards)
     x = right / np.linalg.norm(right)
     return np.stack([x, np.cross(z, x), z], axis=1)
