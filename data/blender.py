@@ -43,6 +43,8 @@ def _load_split(path: Path, name: str, downscale: int, scale: float) -> Split:
     frames = files.value(meta, "frames", list, file)
     if not frames:
         raise InputError(f"{file}: has no frames; a split needs at least one picture")
+    if name == "train" and len(frames) == 1:
+        raise InputError(f"{file}: has one picture only; a scene needs several views")
     seen: dict[str, Path] = {}
     poses = np.empty((len(frames), 3, 4))
     for number, frame in enumerate(frames):

@@ -1,7 +1,7 @@
 """What a scene's files say: JSON checked key by key, and names of files that stay in the folder."""
 
 import json
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from data.errors import InputError
@@ -44,19 +44,21 @@ def value(holder: Any, key: str, kind: type, where: object) -> Any:
 def inside(folder: Path, name: str, where: str) -> Path:
     """The file that a scene calls `name`; InputError where that isn't in the folder.
 
-    It goes by the name alone: links that the user has put into the folder are followed.
+    It goes by the name alone: links that the user has put into the folder are followed. The
+    separators of Windows are taken for what they were meant as.
     """
     depth = 0
-    for part in PurePosixPath(name).parts:
+    named = PurePosixPath(name.replace("\\", "/"))
+    for part in named.parts:
         depth += -1 if part == ".." else 1
-        if part == "/" or depth < 0:
+        if part == "/" or depth < 0 or PureWindowsPath(name).drive:
             raise InputError(
                 f"{where}: {name!r} leads out of the scene's folder; put the file into the folder "
                 "and name it from there"
             )
     if depth == 0:
         raise InputError(f"{where}: {name!r} names no picture")
-    return folder / name
+    return folder / named
 
 
 def picture(folder: Path, name: str, where: str) -> tuple[Path, bool]:
@@ -74,7 +76,7 @@ def picture(folder: Path, name: str, where: str) -> tuple[Path, bool]:
 
 def bare(name: str) -> str:
     """The name without its picture's ending, if it has one: r_1.5 ends in no picture's."""
-    named = PurePosixPath(name)
+    named = PurePosixPath(name.replace("\\", "/"))
     return (named.with_suffix("") if named.suffix.lower() in ENDINGS else named).as_posix()
 
 

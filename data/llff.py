@@ -8,12 +8,14 @@ the first three columns the camera's axes in the world, o its centre, h, w and f
 height, width and focal length in pixels, near and far the depths between which things were seen.
 """
 
+import io
 import math
 import warnings
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
+from numpy.lib import format as npy
 
 from data.capture import Capture, folder
 from data.errors import InputError
@@ -26,6 +28,9 @@ TILT_RADIANS = math.radians(30)
 """How far a camera may be turned from the average one, where all look one way."""
 MARGIN = 0.9
 """Of the way to the nearest thing: where the near plane stands."""
+
+LARGEST = 2**26
+"""Bytes of poses_bounds.npy, half a million poses: more is not read into memory."""
 
 
 def recognises(path: Path) -> bool:
@@ -42,6 +47,8 @@ def load(path: Path, downscale: int, bound: float | None, wanted: tuple[str, ...
     file = path / "poses_bounds.npy"
     found = folder(path, downscale)
     pictures = sorted(p for p in found.path.iterdir() if p.suffix.lower() in ENDINGS)
+    if not pictures:
+        raise InputError(f"{found.path}: has no pictures, or only in folders within it")
     table = _read(file, len(pictures), found.path)
     rows = table[:, :15].reshape(-1, 3, 5)
     axes = np.stack([rows[:, :, 1], -rows[:, :, 0], rows[:, :, 2], rows[:, :, 3]], axis=-1)
@@ -90,28 +97,39 @@ def _place(capture: Capture, near: Float[np.ndarray, " n"]) -> tuple[Space, Simi
 
 
 def _read(file: Path, pictures: int, folder: Path) -> Float[np.ndarray, "n 17"]:
+    """The rows, of which there must be one for each picture.
+
+    By hand and not by np.load, which makes room for whatever sizes a broken header claims.
+    """
     try:
+        if file.stat().st_size > LARGEST:
+            raise ValueError(f"it is larger than {LARGEST} bytes")
+        data = file.read_bytes()
+        stream = io.BytesIO(data)
+        version = npy.read_magic(stream)
+        header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of headers that Python 2 wrote
-            # no pickles, no archives; as it only maps, a shape can't make anything large
-            mapped = np.lib.format.open_memmap(file, mode="r")
+            shape, columns_first, dtype = header(stream)
+        if dtype.hasobject:
+            raise ValueError("it holds Python objects")
     except Exception as error:  # numpy meets broken bytes with exceptions of every kind
-        reason = " ".join(str(error).split()) or type(error).__name__
+        raise _unreadable(file, " ".join(str(error).split()) or type(error).__name__) from error
+    if len(shape) != 2 or shape[1] != 17 or dtype.kind not in "fiu":
         raise InputError(
-            f"{file}: can't be read as an array of numbers ({reason}); write it again"
-        ) from error
-    if mapped.ndim != 2 or mapped.shape[1] != 17 or mapped.dtype.kind not in "fiu":
-        raise InputError(
-            f"{file}: holds {mapped.dtype} of shape {mapped.shape}; it must be a row of 17 numbers "
-            "for each picture"
+            f"{file}: holds {dtype} of shape {shape}; it must be a row of 17 numbers for each "
+            "picture"
         )
-    if len(mapped) != pictures:
+    if shape[0] != pictures:
         raise InputError(
-            f"{file}: has {len(mapped)} poses, but {folder} holds {pictures} pictures; "
+            f"{file}: has {shape[0]} poses, but {folder} holds {pictures} pictures; "
             "there must be one for each (where a COLMAP model lies beside it, it can be removed)"
         )
+    if 17 * pictures * dtype.itemsize > len(data) - stream.tell():
+        raise _unreadable(file, "it is cut short")
+    found = np.frombuffer(data, dtype, 17 * pictures, stream.tell())
     with np.errstate(all="ignore"):  # what is no float64 becomes infinite, and is refused below
-        table = np.array(mapped, np.float64)
+        table = found.reshape(shape, order="F" if columns_first else "C").astype(np.float64)
     for k, row in enumerate(table):
         if not np.isfinite(row).all():
             raise InputError(f"{file}, pose {k}: has a number that is not finite; write it again")
@@ -121,3 +139,7 @@ def _read(file: Path, pictures: int, folder: Path) -> Float[np.ndarray, "n 17"]:
                 "0 < near < far"
             )
     return table
+
+
+def _unreadable(file: Path, reason: str) -> InputError:
+    return InputError(f"{file}: can't be read as an array of numbers ({reason}); write it again")

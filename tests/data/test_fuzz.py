@@ -83,10 +83,9 @@ VALUES = st.recursive(
 def places(content, at=()):
     """The way to every value in it."""
     yield at
-    inside = content.items() if isinstance(content, dict) else enumerate(content)
-    if isinstance(content, dict | list):
-        for key, value in inside:
-            yield from places(value, (*at, key))
+    inside = enumerate(content) if isinstance(content, list) else ()
+    for key, value in content.items() if isinstance(content, dict) else inside:
+        yield from places(value, (*at, key))
 
 
 @tries(150)

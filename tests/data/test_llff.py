@@ -1,5 +1,7 @@
 """The LLFF loader: axes, scale, sizes, and how it refuses what is broken."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -188,8 +190,27 @@ def test_archive_or_huge_shape(scene):
     np.savez(scene / "other.npz", whole=np.zeros(3))
     file.write_bytes((scene / "other.npz").read_bytes())
     assert "can't be read" in refusal(scene)
-    file.write_bytes(whole.replace(b"(9, 17), }      ", b"(9999999999, 17)"[:16]))
+    file.write_bytes(whole.replace(b"(9, 17), }        ", b"(99999999, 17), } "))
+    assert "99999999 poses" in refusal(scene)
+    file.write_bytes(b"\x93NUMPY\x02\x00\xff\xff\xff\x7f" + whole[10:])  # two gigabytes of header
+    tracemalloc.start()
     assert "can't be read" in refusal(scene)
+    assert tracemalloc.get_traced_memory()[1] < 2**22
+    tracemalloc.stop()
+
+
+def test_columns_first_and_single_precision(scene):
+    expected = load(scene).splits["test"].poses
+    table = np.load(scene / "poses_bounds.npy").astype(np.float32)
+    np.save(scene / "poses_bounds.npy", np.asfortranarray(table))
+    np.testing.assert_allclose(load(scene).splits["test"].poses, expected, atol=1e-5)
+
+
+def test_pictures_in_folders_within(scene):
+    (scene / "images_8").rename(scene / "within")
+    (scene / "images_8").mkdir()
+    (scene / "within").rename(scene / "images_8" / "within")
+    assert "folders within" in refusal(scene)
 
 
 def test_number_of_pictures(scene):

@@ -263,7 +263,22 @@ def test_names_with_spaces_and_letters_of_any_kind(scene):
     assert "images/zwei Füchse 狐" in {n for s in load(folder).splits.values() for n in s.names}
 
 
-@pytest.mark.parametrize("name", ["/etc/passwd.png", "../02.png", "images/../../02.png"])
+def test_names_that_windows_wrote(scene):
+    found = load(scene(first("file_path", "images\\02.png")))
+    assert "images/02" in found.splits["train"].names and not found.warnings
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "/etc/passwd.png",
+        "../02.png",
+        "images/../../02.png",
+        "..\\02.png",
+        "C:\\02.png",
+        "//h/s/2.png",
+    ],
+)
 def test_names_that_leave_the_folder(scene, name):
     folder = scene(first("file_path", name))
     (folder.parent / "02.png").write_bytes((folder / "images" / "02.png").read_bytes())
