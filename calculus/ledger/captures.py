@@ -57,7 +57,7 @@ _WEIGHTS = {
     "nothing": [0.0] * 6,
     "thin": [1e-30, 3e-30, 2e-30, 1e-30, 5e-30, 1e-30],
     "a wall": [0.0, 0.0, 1.0, 0.0, 0.0, 0.0],
-    "two walls": [0.5, 0.0, 1e-30, 0.0, 0.25, 0.0],
+    "two walls": [0.5, 0.0, 0.0, 0.0, 0.25, 0.0],
     "fog": [0.3, 0.2, 0.15, 0.1, 0.05, 0.02],
 }
 _MIDDLES, _LENGTHS = [0.5, 0.7, 1.5, 30.0, 31.0, 1e4], [0.1, 0.2, 1e-30, 1.0, 0.0, 30.0]
@@ -69,8 +69,9 @@ _SPREAD = {name: (w, _MIDDLES, _LENGTHS) for name, w in _WEIGHTS.items()} | {
 
 
 def _in_a_row(w, m, h):
-    """As many as the stream has samples, padding included."""
-    return tuple((v * 13)[:13] for v in (w, m, h))
+    """As many as the stream has samples, padding included; middles that rise, some together."""
+    w, m, h = ((v * 13)[:13] for v in (w, m, h))
+    return w, sorted(m), h
 
 
 RULES: tuple[Rule, ...] = (

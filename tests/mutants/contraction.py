@@ -51,12 +51,12 @@ def _shell_inside_too(x):
     return (2 - 1 / r) / r * across + jnp.outer(x, x) / r**4
 
 
-def _direction_as_if_from_the_plane(residuals, cotangents):
-    """The origin's move to z = -near depends on the direction: forgotten."""
+def _meets_the_plane_where_it_did(residuals, cotangents):
+    """A ray that turns meets the plane z = 0 elsewhere: forgotten, right for an origin on it."""
     o, d, p, o_z, d_z, near, slope = residuals
     origin_bar, _, near_bar, slope_bar = contraction.ndc_bwd(residuals, cotangents)
-    at_plane = (o, d, p, jnp.full_like(o_z, 1) * -near, d_z, near, slope)
-    return origin_bar, contraction.ndc_bwd(at_plane, cotangents)[1], near_bar, slope_bar
+    on_plane = (o, d, p, jnp.zeros_like(o_z), d_z, near, slope)
+    return origin_bar, contraction.ndc_bwd(on_plane, cotangents)[1], near_bar, slope_bar
 
 
 def _depth_dropped(residuals, cotangents):
@@ -113,7 +113,9 @@ MUTANTS = (
         ("limits_are_jax",),
         "jacobian",
     ),
-    Mutant("the way to the plane forgotten", "ndc", _direction_as_if_from_the_plane),
+    Mutant(
+        "a ray that turns and meets the plane where it did", "ndc", _meets_the_plane_where_it_did
+    ),
     Mutant("depth dropped", "ndc", _depth_dropped),
     Mutant("one slope for width and height", "ndc", _one_slope),
     Mutant("near through the start alone", "ndc", _near_through_the_start_alone),
