@@ -5,6 +5,7 @@ import json
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import jax
 from rich.console import Console
@@ -122,7 +123,7 @@ def inspect_scene(
     """Prints what a scene is and what looks wrong in it; draws its cameras if a file is named."""
     if drawing is not None:
         plot.check(drawing)
-    chosen = {} if bound is None else {"bound": bound}
+    chosen: dict[str, Any] = {} if bound is None else {"bound": bound}
     scene = load(path, downscale, **chosen)
     found = inspect.inspect(scene)
     for line in inspect.lines(scene, found):
