@@ -310,7 +310,9 @@ def _one_line(boxed: str) -> str:
 def _at_least_one(**counts: int | None) -> None:
     for name, count in counts.items():
         if count is not None and count < 1:
-            raise InputError(f"--{name} {count}: give a whole number of at least 1")
+            raise InputError(
+                f"--{name.replace('_', '-')} {count}: give a whole number of at least 1"
+            )
 
 
 def _as(kind: Any, config: Any) -> Any:

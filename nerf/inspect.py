@@ -248,9 +248,10 @@ def _near_far(scene: Scene, found: Found) -> str:
 
 def _seen(found: Found) -> str:
     count = found.views
-    parts = [("no", count == 0), ("1", count == 1), ("2-4", (count > 1) & (count < 5))]
+    parts = [("none", count == 0), ("1", count == 1), ("2-4", (count > 1) & (count < 5))]
     parts.append(("5 or more", count >= 5))
-    shares = ", ".join(f"{name} view {cells.mean():.0%}" for name, cells in parts)
+    shares = ", ".join(f"{cells.mean():.0%} by {name}" for name, cells in parts)
     return (
-        f"of the cube's {CELLS}^3 cells, by {found.learned}: {shares}; median {np.median(count):g}"
+        f"of {CELLS}^3 cells of the cube, pictures of {found.learned} see {shares}; "
+        f"median {np.median(count):g}"
     )

@@ -47,7 +47,7 @@ def draw(scene: Scene, out: Path) -> None:
     for name, split in scene.splits.items():
         colour = COLOURS.get(name, "tab:purple")
         chosen = np.unique(np.linspace(0, len(split) - 1, min(len(split), MOST)).astype(int))
-        cameras = [split.camera(k) for k in chosen]
+        cameras = [split.camera(int(k)) for k in chosen]
         axes = np.array([_axis(camera) for camera in cameras])
         few = cameras[:: max(1, len(cameras) // 6)]
         lines += [
@@ -86,7 +86,7 @@ def _solid(axes, lines, reach):
         )
     axes.set(xlim=(-reach, reach), ylim=(-reach, reach), zlim=(-reach, reach))
     axes.set(xlabel="x", ylabel="y", zlabel="z")
-    axes.set_box_aspect((1, 1, 1))
+    axes.set_box_aspect((1, 1, 1), zoom=1.15)
     axes.view_init(elev=22, azim=-58)
 
 

@@ -7,6 +7,7 @@ while it computes: all of that stays in here. WORK holds `pictures`, `settings.j
 `pairs.txt`; each stage adds to `database.db`, the last one writes `model.json` and `points.npy`.
 """
 
+import copy
 import json
 import sys
 from collections.abc import Callable
@@ -17,6 +18,10 @@ import numpy as np
 import pycolmap
 
 SEED = 0
+ENOUGH = 10
+"""Pictures, from which on the principal point is found."""
+OFF_CENTRE = 0.1
+"""Of the picture's size: further from its middle no lens looks."""
 PAIRS_AT_ONCE = 20
 """Pairs that are matched together: few, so that progress is seen."""
 
@@ -64,6 +69,8 @@ def mapping(work: Path, settings: dict[str, Any]) -> None:
     told: dict[str, Any] = {"sizes": sizes}
     if models:
         best = max(models.values(), key=lambda m: (m.num_reg_images(), m.num_points3D()))
+        if settings["one_lens"] and best.num_reg_images() >= ENOUGH:
+            best = centred(best)
         points = np.array([point.xyz for point in best.points3D.values()]).reshape(-1, 3)
         np.save(work / "points.npy", points)
         told |= {
@@ -87,6 +94,26 @@ def mapping(work: Path, settings: dict[str, Any]) -> None:
             },
         }
     (work / "model.json").write_text(json.dumps(told))
+
+
+def centred(model: pycolmap.Reconstruction) -> pycolmap.Reconstruction:
+    """The model once more adjusted, the point that the lens looks at set free.
+
+    While pictures are added it is kept in the middle: from few pictures it can't be told from a
+    turn of the camera. What it comes to is taken if that is within reason, and explains more.
+    """
+    model.update_point_3d_errors()
+    free = copy.deepcopy(model)
+    options = pycolmap.BundleAdjustmentOptions()
+    options.refine_principal_point = True
+    options.print_summary = False
+    pycolmap.bundle_adjustment(free, options)
+    free.update_point_3d_errors()
+    (camera,) = free.cameras.values()
+    x, y = camera.principal_point_x / camera.width, camera.principal_point_y / camera.height
+    before, after = (m.compute_mean_reprojection_error() for m in (model, free))
+    print(f"principal point at {x:.4f}, {y:.4f}: error {before:.4f} before, {after:.4f} after")
+    return free if max(abs(x - 0.5), abs(y - 0.5)) < OFF_CENTRE and after < before else model
 
 
 STAGES: dict[str, Callable[[Path, dict[str, Any]], None]] = {

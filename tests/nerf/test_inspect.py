@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
@@ -59,7 +60,9 @@ def test_rays_are_those_of_the_page_where_rays_are_made():
     camera = pinhole()
     pixels = np.array([[0.5, 0.5], [60, 50], [119, 99], [-3, 7]])
     _, directions = page.rays(
-        pixels.astype(np.float32), np.tile(camera.intrinsics, (4, 1)), np.stack([camera.pose] * 4)
+        jnp.asarray(pixels, jnp.float32),
+        jnp.tile(camera.intrinsics, (4, 1)),
+        jnp.stack([camera.pose] * 4),
     )
     np.testing.assert_allclose(views.rays(camera, pixels), directions, atol=1e-6)
 
@@ -196,7 +199,7 @@ def test_the_bundled_scene_from_the_command_line(tmp_path, capsys):
     out = tmp_path / "new" / "cameras.png"
     assert nerf("inspect", MARBLES, "--plot", out) == 0
     said = capsys.readouterr().out
-    assert "marbles: Blender, bounded" in said and "train 50 of 100x100" in said
+    assert "marbles: Blender, bounded" in said and "train 64 of 200x200" in said
     assert "warning" not in said
     with Image.open(out) as picture:
         assert picture.width > 800 and len(np.unique(np.asarray(picture.convert("L")))) > 50

@@ -114,7 +114,8 @@ def test_pictures_come_in_the_order_of_their_numbers(tmp_path):
 def test_names_for_pycolmap_have_no_blanks(tmp_path):
     files = pictures.photographs(album(tmp_path / "in", ["a b.png", "c.webp", "ü.JPG"]))
     assert pictures.prepare(files, tmp_path / "out") == ["000000.png", "000001.png", "000002.jpg"]
-    assert Image.open(tmp_path / "out" / "000001.png").format == "PNG"
+    with Image.open(tmp_path / "out" / "000001.png") as picture:
+        assert picture.format == "PNG"
 
 
 @pytest.mark.parametrize("count", [5, 24, 40])
