@@ -14,7 +14,7 @@ from typing import Any, Literal
 import tyro
 
 from data.errors import InputError
-from nerf.config import Config, read
+from nerf.config import Config, OccupancyConfig, read
 from nerf.machine import prepare
 
 MISTAKE = 2
@@ -75,6 +75,10 @@ class DemoArguments(Config):
     """Training ends after this many seconds, compilation included, unless its steps end first."""
     frames: int = 72
     """Views of the orbit."""
+    occupancy: OccupancyConfig = dataclasses.field(
+        default_factory=lambda: OccupancyConfig(threshold=0.002)
+    )
+    """Lower than for solids: the bundled scene has fog, whose rim must not end in steps."""
 
 
 @dataclass(frozen=True)
