@@ -7,13 +7,18 @@ from calculus.ledger.rule import Rule, normal, uniform
 from calculus.radiance import contraction, distortion, lens
 from calculus.radiance.stream import Stream
 
+_LEAST = [0.05, 0.05, -0.04, -0.04, 0.05, -0.05, -0.05, -0.05]
+_WIDTH = [0.2, 0.2, 0.08, 0.08, 0.2, 0.1, 0.1, 0.1]
+
 
 def _lens(key):
+    """Away from the middle, where what intrinsics are pulled by is a small difference."""
     a, b, c, d = jax.random.split(key, 4)
-    intrinsics = jnp.concatenate(
-        [uniform(b, 2, low=50.0, high=90.0), uniform(c, 2, low=25.0, high=40.0)]
-    )
-    return uniform(a, 2, low=5.0, high=58.0), intrinsics, uniform(d, 8, low=-0.04, high=0.06)
+    focal, middle = uniform(b, 2, low=50.0, high=90.0), uniform(c, 2, low=25.0, high=40.0)
+    angle = uniform(a, low=0.0, high=6.0)
+    off = 30 * jnp.stack([jnp.cos(angle), jnp.sin(angle)])
+    distortion = jnp.array(_LEAST) + jnp.array(_WIDTH) * uniform(d, 8)
+    return middle + off, jnp.concatenate([focal, middle]), distortion
 
 
 def _outside(key):
@@ -43,7 +48,7 @@ def _stream():
     return Stream.of(jnp.array([0, 3, 1, 0, 4, 2, 0]), 13)
 
 
-_INTRINSICS = [60.0, 64.0, 32.0, 30.0]
+_INTRINSICS = [64.0, 128.0, 32.0, 30.0]  # powers of two: exact where nothing is distorted
 _PINHOLE = [0.0] * 8
 _BARREL = [-0.2, 0.05, 1e-3, -2e-3, 0.0, 0.0, 0.0, 0.0]
 _LENS = {

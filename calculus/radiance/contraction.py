@@ -61,7 +61,8 @@ def contract(x: Float[Array, "*batch 3"]) -> Float[Array, "*batch 3"]:
 
 def contract_fwd(x):
     r = _length_or_one(x)
-    return (2 - 1 / r) / r * x, (x / r, r)  # (1)
+    u = x / r
+    return (2 - 1 / r) * u, (u, r)  # (1)
 
 
 def contract_bwd(residuals, y_bar):
