@@ -110,7 +110,7 @@ class PhotosArguments:
     """One: the same camera and zoom took all; each: every picture has a lens of its own."""
     max_size: int = 1600
     """Longer side, in pixels, at which features are looked for; the pictures stay as they are."""
-    features: int = 4096
+    features: int = 2048
     """How many features to keep of each picture, the largest ones."""
     overwrite: bool = False
     """Replace the pictures and transforms.json of a scene that is there."""

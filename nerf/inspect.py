@@ -17,7 +17,7 @@ CELLS = 16
 """Along each side of the cube, for the count of views."""
 FEW = 10
 """Pictures to learn from, below which depth is hard to tell."""
-BLURRED = 0.15
+BLURRED = 0.2
 """Sharpness below this share of the median is worth a look."""
 ROLLED = 0.5
 """Sine of the angle between a camera's x axis and the horizon, from which it counts as rolled."""

@@ -86,6 +86,7 @@ def _solid(axes, lines, reach):
         )
     axes.set(xlim=(-reach, reach), ylim=(-reach, reach), zlim=(-reach, reach))
     axes.set(xlabel="x", ylabel="y", zlabel="z")
+    axes.locator_params(nbins=5)
     axes.set_box_aspect((1, 1, 1), zoom=1.15)
     axes.view_init(elev=22, azim=-58)
 

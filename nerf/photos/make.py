@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import shlex
 import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,7 +24,7 @@ class Options(NamedTuple):
     """All pictures were taken with one camera and zoom."""
     max_size: int = 1600
     """Longer side at which features are looked for, pixels."""
-    features: int = 4096
+    features: int = 2048
     """Of each picture."""
 
 
@@ -65,7 +66,8 @@ def make_scene(
         (work / "transforms.json").write_text(json.dumps(told, indent=1) + "\n")
         _place(work, out, in_place)
     console.print(
-        f"scene    {out}; look at it: nerf inspect {out} --plot cameras.png", markup=False
+        f"scene    {out}; look at it: nerf inspect {shlex.quote(str(out))} --plot cameras.png",
+        markup=False,
     )
     return told
 
