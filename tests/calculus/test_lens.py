@@ -15,7 +15,14 @@ from tests.calculus.laws import LAWS
 pytestmark = pytest.mark.usefixtures("strict_float64")
 SEEDS = pytest.mark.parametrize("seed", [0, 1, 2])
 OF_FISHEYES = [
-    dataclasses.replace(rule, static={"fisheye": True}) for rule in RADIANCE if rule.page is lens
+    dataclasses.replace(
+        rule,
+        static={"fisheye": True},
+        # there what intrinsics are pulled by is a small difference of what the angle does
+        limits={at: v for at, v in rule.limits.items() if at != "the corner of a barrel"},
+    )
+    for rule in RADIANCE
+    if rule.page is lens
 ]
 PHONE = (687.76, 687.76, 270.0, 480.0), (0.0578421, -0.0805099, -0.000980296, 0.00015575)
 """A telephone's: 540 x 960 pixels."""
@@ -115,9 +122,13 @@ def test_pixels_that_no_ray_reaches_give_numbers(fisheye, dtype, k1):
     distance = jnp.concatenate([jnp.linspace(0, 5, 300), jnp.logspace(0, 4, 50)]).astype(dtype)
     direction = jnp.array([0.6, -0.8], dtype)
     intrinsics = jnp.broadcast_to(jnp.array([100, 110, 50, 60], dtype), (350, 4))
-    pixel = intrinsics[:, 2:] + 100 * distance[:, None] * direction
+    pixel = intrinsics[:, 2:] + 100 * distance[:, None] * direction[None, :]
     for distortion in ([k1], [k1, 0.1, 0.01, -0.01], [k1, 0, 0, 0, 0.3, k1, -1.0, 2.0]):
-        l = jnp.zeros((350, 8), dtype).at[:, : len(distortion)].set(jnp.array(distortion, dtype))
+        l = (
+            jnp.zeros((350, 8), dtype)
+            .at[:, : len(distortion)]
+            .set(jnp.array(distortion, dtype)[None, :])
+        )
         value, pull = jax.vjp(lambda *v: undistort(*v, fisheye), pixel, intrinsics, l)
         assert jnp.all(jnp.isfinite(value))
         for bar in pull(jnp.ones_like(value)):
@@ -137,7 +148,7 @@ def test_nothing_is_pulled_from_beyond_the_fold():
 
 @LENSES
 def test_the_jacobians_of_both_ways_are_inverse(camera, fisheye):
-    pixel, intrinsics, distortion = (v[900] for v in picture(camera))
+    pixel, intrinsics, distortion = (v[620] for v in picture(camera))
     there = undistort(pixel, intrinsics, distortion, fisheye)
     back, *_ = lens.undistort_jacobian(pixel, intrinsics, distortion, fisheye)
     forth, *_ = lens.distort_jacobian(there, intrinsics, distortion, fisheye)
