@@ -127,8 +127,10 @@ def test_the_sharpest_of_each_stretch(count):
         assert max(values[:4]) == values[chosen[0]]
 
 
-def test_a_video_is_cut(tmp_path):
+def test_a_video_is_cut(tmp_path, monkeypatch):
     """Every third frame is sharp, and the others are grey."""
+    # imageio would fork to start ffmpeg, which is no good beside JAX's threads
+    monkeypatch.setenv("IMAGEIO_FFMPEG_NO_PREVENT_SIGINT", "1")
     file = tmp_path / "a film.mp4"
     rng = np.random.default_rng(0)
     with imageio.v2.get_writer(file, fps=10, macro_block_size=1) as film:
