@@ -3,6 +3,15 @@
 scene      Scene, Split, Camera: what a loader returns; frames and units
 load       load(path): recognises the format, refuses with a reason
 blender    the Blender / NeRF-synthetic format
+transforms nerfstudio's and instant-ngp's transforms.json
+pictures   picture files as one array of bytes
+poses      matrices that are rigid motions
+files      JSON by its keys; names that stay in the folder
+exr        OpenEXR pictures
+llff       LLFF's poses_bounds.npy
+colmap     COLMAP's models; sparse reads their files
+capture    a folder of pictures with their cameras, parted into splits
+normalise  centre, up and scale, and the way back
 analytic   a scene in closed form, rendered by quadrature
 errors     the one exception for what a user can mend
 """

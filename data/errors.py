@@ -3,3 +3,11 @@
 
 class InputError(Exception):
     """One line that says what is wrong, where, and what to do. The command line exits with 2."""
+
+    def __init__(self, line: str):
+        super().__init__(one_line(line))
+
+
+def one_line(text: str) -> str:
+    """What a file calls a picture may hold the end of a line: it is shown, not obeyed."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

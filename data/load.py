@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from data import blender
+from data import blender, colmap, llff, transforms
 from data.errors import InputError
 from data.scene import Scene
 
@@ -10,13 +10,14 @@ from data.scene import Scene
 def load(
     path: Path,
     downscale: int = 1,
-    bound: float = 1.5,
+    bound: float | None = None,
     splits: tuple[str, ...] | None = None,
 ) -> Scene:
     """The scene in folder `path`.
 
     `downscale` divides the pictures' width and height. `bound` is the half side, in the files'
-    own units, of the cube around the origin that holds what matters; it becomes [-1, 1]^3.
+    own units, of the cube around the scene's middle that holds what matters; it becomes
+    [-1, 1]^3. By default the loader finds what suits the scene.
     `splits` names those to read; by default all that are there.
     Raises InputError with one line where the folder is no scene or a file in it is broken.
     """
@@ -26,11 +27,13 @@ def load(
         raise InputError(f"{path}: is a file; --scene names the folder that holds the scene")
     if downscale < 1:
         raise InputError(f"downscale {downscale}: give a whole number of at least 1")
-    if not bound > 0:
+    if bound is not None and not 0 < bound < float("inf"):
         raise InputError(f"bound {bound}: give a length above 0, in the files' own units")
-    if blender.recognises(path):
-        return blender.load(path, downscale, bound, splits)
+    for kind in (blender, transforms, llff, colmap):
+        if kind.recognises(path):
+            return kind.load(path, downscale, bound, splits)
     raise InputError(
-        f"{path}: not a scene in a known format; "
-        "a Blender scene has transforms_train.json beside its pictures"
+        f"{path}: not a scene in a known format; a Blender scene has transforms_train.json, "
+        "nerfstudio's and instant-ngp's transforms.json, LLFF's poses_bounds.npy, COLMAP's a model "
+        "in sparse/0, each beside its pictures"
     )

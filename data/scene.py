@@ -94,3 +94,5 @@ class Scene:
     """What kind of space it is, as far as the files say."""
     warnings: tuple[str, ...] = ()
     """What was wrong with the files and could be lived with, a line each."""
+    format: str = ""
+    """What the files are, in words for the user: Blender, say."""

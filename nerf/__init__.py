@@ -14,8 +14,12 @@ machine     what the process asks of the machine
 evaluate    held-out views: pictures, PSNR, SSIM
 paths       orbits around the scene
 checkpoint  a run on disk, and how to go on with it
+inspect     what a scene is before it is trained, and what looks wrong in it
+views       points to pixels, pixels to rays: what the cameras of a split see
+plot        cameras, drawn
+photos/     photographs or a video -> a scene, by structure from motion
 pictures    panels, depth in colour, films
 console     what a run says while it runs
-commands    train, evaluate, render, demo
+commands    train, evaluate, render, inspect, check
 cli         the command line
 """

@@ -1,4 +1,4 @@
-"""The command line: `nerf train | eval | render | check | demo`."""
+"""The command line: `nerf train | eval | render | inspect | photos | check | demo`."""
 
 import contextlib
 import dataclasses
@@ -14,7 +14,7 @@ from typing import Any, Literal
 import tyro
 
 from data.errors import InputError
-from nerf.config import Config, read
+from nerf.config import Config, OccupancyConfig, read
 from nerf.machine import prepare
 
 MISTAKE = 2
@@ -75,6 +75,45 @@ class DemoArguments(Config):
     """Training ends after this many seconds, compilation included, unless its steps end first."""
     frames: int = 72
     """Views of the orbit."""
+    occupancy: OccupancyConfig = dataclasses.field(
+        default_factory=lambda: OccupancyConfig(threshold=0.002)
+    )
+    """Lower than for solids: the bundled scene has fog, whose rim must not end in steps."""
+
+
+@dataclass(frozen=True)
+class InspectArguments:
+    """Look a scene over before it is trained: sizes, lens, cameras, what looks wrong."""
+
+    scene: tyro.conf.Positional[Path]
+    """Folder of the scene."""
+    downscale: int = 1
+    """Divides the pictures' width and height."""
+    bound: float | None = None
+    """Half side of the cube that holds what matters, in the files' own units; by default the
+    loader's choice."""
+    plot: Path | None = None
+    """File for a drawing of the cameras, .png, .pdf or .svg: wrong poses are seen at once."""
+
+
+@dataclass(frozen=True)
+class PhotosArguments:
+    """Make a scene from photographs or a video: finds where each was taken, with pycolmap."""
+
+    source: tyro.conf.Positional[Path]
+    """A folder of photographs, or a video."""
+    out: Path
+    """Folder for the scene: the pictures, and transforms.json, which other tools read too."""
+    frames: int = 120
+    """Of a video: how many frames to take, evenly chosen, the sharpest of those near by."""
+    lenses: Literal["one", "each"] = "one"
+    """One: the same camera and zoom took all; each: every picture has a lens of its own."""
+    max_size: int = 1600
+    """Longer side, in pixels, at which features are looked for; the pictures stay as they are."""
+    features: int = 2048
+    """How many features to keep of each picture, the largest ones."""
+    overwrite: bool = False
+    """Replace the pictures and transforms.json of a scene that is there."""
 
 
 @dataclass(frozen=True)
@@ -177,6 +216,24 @@ def _render(arguments: list[str]) -> int:
     return 0
 
 
+def _inspect(arguments: list[str]) -> int:
+    told: InspectArguments = _parse(InspectArguments, arguments, "inspect")
+    from nerf.commands import inspect_scene
+
+    inspect_scene(told.scene, told.downscale, told.bound, told.plot)
+    return 0
+
+
+def _photos(arguments: list[str]) -> int:
+    told: PhotosArguments = _parse(PhotosArguments, arguments, "photos")
+    _at_least_one(frames=told.frames, max_size=told.max_size, features=told.features)
+    from nerf.photos.make import Options, make_scene
+
+    options = Options(told.frames, told.lenses == "one", told.max_size, told.features)
+    make_scene(told.source, told.out, options, told.overwrite)
+    return 0
+
+
 def _check(arguments: list[str]) -> int:
     told: CheckArguments = _parse(CheckArguments, arguments, "check")
     _at_least_one(rays=told.rays)
@@ -209,6 +266,8 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "train": _train,
     "eval": _eval,
     "render": _render,
+    "inspect": _inspect,
+    "photos": _photos,
     "check": _check,
     "demo": _demo,
 }
@@ -216,6 +275,8 @@ _ARGUMENTS = {
     "train": TrainArguments,
     "eval": EvalArguments,
     "render": RenderArguments,
+    "inspect": InspectArguments,
+    "photos": PhotosArguments,
     "check": CheckArguments,
     "demo": DemoArguments,
 }
@@ -253,7 +314,9 @@ def _one_line(boxed: str) -> str:
 def _at_least_one(**counts: int | None) -> None:
     for name, count in counts.items():
         if count is not None and count < 1:
-            raise InputError(f"--{name} {count}: give a whole number of at least 1")
+            raise InputError(
+                f"--{name.replace('_', '-')} {count}: give a whole number of at least 1"
+            )
 
 
 def _as(kind: Any, config: Any) -> Any:

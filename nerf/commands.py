@@ -1,4 +1,4 @@
-"""What the command line does: train, evaluate, render, and all of it for the demo."""
+"""What the command line does: train, evaluate, render, inspect, check."""
 
 import difflib
 import json
@@ -14,7 +14,7 @@ from calculus.ledger import LEDGER
 from data.errors import InputError
 from data.load import load
 from data.scene import Scene
-from nerf import checkpoint, memory, paths, pictures
+from nerf import checkpoint, inspect, memory, paths, pictures, plot, space
 from nerf.check.ledger import Row
 from nerf.checkpoint import Checkpoints
 from nerf.config import Config, check, replace_text, write
@@ -41,7 +41,7 @@ def train_run(config: Config, resume: Path | None = None) -> tuple[Path, int]:
         or config.run
         or _unused(Path("runs"), f"{scene.name}-{time.strftime('%Y%m%d-%H%M%S')}")
     )
-    config = replace(config, scene=scene.path.resolve(), run=run)
+    config = space.resolved(replace(config, scene=scene.path.resolve(), run=run), scene)
     model, state = start(config)
     seconds = 0.0
     if resume is None:
@@ -55,8 +55,11 @@ def train_run(config: Config, resume: Path | None = None) -> tuple[Path, int]:
         derived = f"{config.training.rays} rays a step"
     else:
         derived = f"{config.training.samples} samples a step"
+    for warning in scene.warnings:
+        console.print(f"warning  {warning}")
     console.print(
-        f"scene    {scene.name}: {len(split)} pictures of {split.width}x{split.height}\n"
+        f"scene    {scene.name}: {len(split)} pictures of {split.width}x{split.height}, "
+        f"{config.data.space}\n"
         f"run      {run}: {derived}, derivatives by {config.derivatives}"
     )
     step = Step(model, Photographs.of(split))
@@ -114,6 +117,22 @@ def render_run(
         views = (renderer.picture(state.params, state.grid, view, tick) for view in cameras)
         pictures.save_film(pictures.shown(views, show), out, fps)
     console.print(f"film     {out}: {show} of {frames} views along the {path}")
+
+
+def inspect_scene(
+    path: Path, downscale: int = 1, bound: float | None = None, drawing: Path | None = None
+) -> inspect.Found:
+    """Prints what a scene is and what looks wrong in it; draws its cameras if a file is named."""
+    if drawing is not None:
+        plot.check(drawing)
+    scene = load(path, downscale, bound)
+    found = inspect.inspect(scene)
+    for line in inspect.lines(scene, found):
+        console.print(line, markup=False)
+    if drawing is not None:
+        plot.draw(scene, drawing)
+        console.print(f"plot     {drawing}: cameras from four sides", markup=False)
+    return found
 
 
 def check_ledger(names: tuple[str, ...] = (), out: Path | None = None) -> int:

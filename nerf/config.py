@@ -21,8 +21,14 @@ class DataConfig:
 
     downscale: int = 1
     """Divide the pictures' width and height by this whole number."""
-    bound: float = 1.5
-    """Half side of the cube around the origin that holds what matters, in the files' own units."""
+    bound: float | None = None
+    """Half side of the cube around the origin that holds what matters, in the files' own units; by
+    default what the files say, 1.5 in the Blender format."""
+    space: Literal["auto", "bounded", "forward", "unbounded"] = "auto"
+    """An object in a cube; cameras side by side that look one way; surroundings without an end.
+    auto: as the files say."""
+    slope: tuple[float, float] = (1.0, 1.0)
+    """Half width and half height of what is seen at depth 1 (space forward); found by itself."""
     background: Literal["white", "black", "random"] = "random"
     """What transparent pixels are laid over in training; random: another colour for each ray."""
 
@@ -78,7 +84,10 @@ class SamplingConfig:
     strategy: Literal["occupied", "hierarchical"] = "occupied"
     """Within occupied cells only, or everywhere by a coarse network, then finely by importance."""
     steps: int = 512
-    """Steps along the diagonal of the cube; a ray is asked at those in occupied cells."""
+    """Steps along the diagonal of the cube, or into the distance (space unbounded); a ray is asked
+    at those in occupied cells."""
+    near: float = 0.1
+    """Distance from the camera before which nothing is asked (space unbounded), scene units."""
     coarse: int = 64
     """Intervals a ray for the coarse network (strategy hierarchical)."""
     fine: int = 128
@@ -113,6 +122,9 @@ class TrainingConfig:
     """What a colour's error costs."""
     huber_threshold: float = 0.1
     """Error from which on Huber's loss grows linearly, colours in [0, 1]."""
+    spread: float | None = None
+    """What it costs that a ray's weights are spread along it, in parts of a ray; it gathers fog
+    that floats before the cameras (strategy occupied). By default 0.01 where space is unbounded."""
     learning_rate: float = 1e-2
     """Of Adam, at the start."""
     schedule: Literal["drops", "exponential"] = "drops"
@@ -191,11 +203,13 @@ _RANGES = {
     "sampling.coarse": (1.5, 8192.5),
     "sampling.fine": (0.5, 8192.5),
     "occupancy.cells": (1.5, 1024.5),
+    "sampling.near": (-1e-9, float("inf")),
     "occupancy.warm_up": (-0.5, float("inf")),
     "occupancy.decay": (-1e-9, 1.0),
     "training.rays": (0.5, 2**24 + 0.5),
     "training.samples": (0.5, 2**28 + 0.5),
     "training.weight_decay": (-1e-9, 1.0),
+    "training.spread": (-1e-9, float("inf")),
     "training.restarts": (-0.5, float("inf")),
     "training.beta1": (-1e-9, 1.0),
     "training.beta2": (-1e-9, 1.0),

@@ -21,9 +21,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from calculus.radiance import sampling
 from nerf.rays import Rays
 from nerf.render import Pixels
+from nerf.space import Space
 
 CHECKED_AT = (250, 500)
 """Steps after which a start is judged."""
@@ -39,12 +39,14 @@ LITTLE = 1e-4
 """Less of it than this is rounding."""
 NOTHING_THERE = 1e-4
 """Error of the background below which pictures show nothing else: empty is right then."""
+LONGEST = 4.0
+"""A ray's way through space, at most: more than the diagonal of the cube, scene units."""
 WORDS = {"empty": "no ray meets anything", "opaque": "every ray ends where it enters"}
 """What is wrong with each kind."""
 
 
 def signs(
-    rays: Rays, pixels: Pixels, counted: Bool[Array, " rays"]
+    rays: Rays, pixels: Pixels, counted: Bool[Array, " rays"], space: Space
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """By which a start is judged, of the counted rays.
 
@@ -53,9 +55,10 @@ def signs(
     """
     background_error = (rays.background - rays.photograph) ** 2 * counted[:, None]
     empty_error = jnp.sum(background_error) / (3 * jnp.maximum(jnp.sum(counted), 1))
-    t_near, t_far = sampling.box_interval(rays.origin, rays.direction)
-    way = jnp.maximum(t_far - t_near, 0) * counted
-    ended = (pixels.depth - pixels.opacity * t_near) * (way > 0)
+    t_near, t_far = space.interval(rays.origin, rays.direction)
+    # where there is no end, the surroundings are one: what lies further counts as that far
+    way = jnp.clip(t_far - t_near, 0, LONGEST) * counted
+    ended = jnp.clip(pixels.depth - pixels.opacity * t_near, -jnp.inf, way) * (way > 0)
     left = (1 - pixels.opacity) * way
     whole = jnp.sum(way)
     reach = jnp.where(whole > 0, jnp.sum(ended + left) / jnp.where(whole > 0, whole, 1), 1.0)

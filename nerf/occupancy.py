@@ -4,13 +4,12 @@ The cube [-1, 1]^3 is cut into cells. Each remembers the largest density it was 
 fading, as the optical depth of one step through it; a cell below the threshold is taken for empty,
 and no ray asks the field there.
 
-A ray goes through the cube in even steps. Whether a step lies in an occupied cell is one bit, and
+A ray goes through space in steps. Whether a step lies in an occupied cell is one bit, and
 32 of them are a word: a few words a ray say where all its samples are, and the q-th sample is where
 the q-th bit is set, found by counting bits. So the samples of many rays can be written one behind
 another without any of them being moved.
 """
 
-import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -19,8 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
-from calculus.radiance import sampling
 from nerf.config import OccupancyConfig
+from nerf.space import Space
 
 Density = Callable[[Float[Array, "n 3"]], Float[Array, " n"]]
 
@@ -47,11 +46,6 @@ class Found(NamedTuple):
     """Bits set: samples of the ray."""
 
 
-def step_length(steps: int) -> float:
-    """Length of one of so many steps along the diagonal of the cube, scene units."""
-    return 2 * math.sqrt(3) / steps
-
-
 def full(config: OccupancyConfig) -> Occupancy:
     """All cells occupied: nothing is known yet."""
     shape = (config.cells,) * 3
@@ -64,12 +58,12 @@ def update(
     key: jax.Array,
     config: OccupancyConfig,
     everywhere: bool,
-    length: float,
+    space: Space,
 ) -> Occupancy:
     """The grid after some cells were asked anew, each at a random place within it.
 
     All cells if `everywhere`; else a quarter of them drawn evenly, and as many drawn from the
-    occupied ones (Mueller et al. 2022). `length` is that of a step, scene units.
+    occupied ones (Mueller et al. 2022).
     """
     cells = config.cells**3
     place_key, even_key, occupied_key = jax.random.split(key, 3)
@@ -83,7 +77,8 @@ def update(
         chosen = jnp.minimum(chosen, cells - 1)
     corner = jnp.stack(jnp.unravel_index(chosen, grid.depth.shape), axis=-1)
     place = corner + jax.random.uniform(place_key, (chosen.size, 3))
-    found = density(place * (2 / config.cells) - 1) * length
+    place = place * (2 / config.cells) - 1
+    found = density(place) * space.length_at(place)
     faded = grid.depth.ravel().at[chosen].multiply(config.decay, unique_indices=everywhere)
     depth = faded.at[chosen].max(found).reshape(grid.depth.shape)
     return Occupancy(depth, depth > jnp.minimum(config.threshold, jnp.mean(depth)))
@@ -94,17 +89,20 @@ def find(
     origin: Float[Array, "rays 3"],
     direction: Float[Array, "rays 3"],
     jitter: Float[Array, " rays"],
-    steps: int,
+    space: Space,
 ) -> Found:
     """Where rays meet occupied cells; they look at `jitter` in [0, 1) of each step."""
-    t_near, t_far = sampling.box_interval(origin, direction)
-    length, words = step_length(steps), -(-steps // BITS)
+    t_near, t_far = space.interval(origin, direction)
+    words = -(-space.steps // BITS)
     along = jnp.arange(words * BITS, dtype=t_near.dtype)
-    t = t_near[:, None] + (along[None, :] + jitter[:, None]) * length
+    t = space.distance(t_near[:, None], along[None, :] + jitter[:, None])
     cells = grid.occupied.shape[0]
     at = jnp.zeros(t.shape, jnp.int32)
-    for axis in range(3):  # as `points` has it, an axis at a time: what is looked up is one number
-        x = origin[:, axis : axis + 1] + t * direction[:, axis : axis + 1]
+    # as `points` has it, an axis at a time: what is looked up is one number
+    axes = [origin[:, k : k + 1] + t * direction[:, k : k + 1] for k in range(3)]
+    if space.kind == "unbounded":
+        axes = list(jnp.moveaxis(space.cube(jnp.stack(axes, axis=-1)), -1, 0))
+    for x in axes:
         inside = jnp.clip((x + 1) * (cells / 2), 0, cells - 1)
         at = at * cells + inside.astype(jnp.int32)
     seen = grid.occupied.ravel().at[at].get(mode="promise_in_bounds") & (t < t_far[:, None])
@@ -142,8 +140,11 @@ def distance(
     ray: Int[Array, " M"],
     rank: Int[Array, " M"],
     jitter: Float[Array, " rays"],
-    steps: int,
-) -> Float[Array, " M"]:
-    """How far along their rays samples lie: `rank` counts them along each ray."""
+    space: Space,
+) -> tuple[Float[Array, " M"], Float[Array, " M"], Float[Array, " M"]]:
+    """How far along their rays samples lie, how long their steps are (scene units), and which.
+
+    `rank` counts them along each ray.
+    """
     step = select(found.words, ray, rank).astype(found.t_near.dtype)
-    return found.t_near[ray] + (step + jitter[ray]) * step_length(steps)
+    return space.distance(found.t_near[ray], step + jitter[ray]), space.length(step), step

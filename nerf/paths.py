@@ -17,7 +17,7 @@ def orbit(split: Split, frames: int) -> list[Camera]:
     poses = split.poses.astype(np.float64)
     places, back = poses[:, :, 3], poses[:, :, 2]
     centre = _nearest_to_axes(places, back)
-    up = _upright(poses)
+    up = upright(poses)
     if np.linalg.norm(places - centre, axis=-1).min() < 0.05:
         # one camera, or axes that meet in one: what matters lies around the origin
         centre = np.zeros(3)
@@ -60,7 +60,7 @@ def _nearest_to_axes(places, directions):
     return middle + np.linalg.lstsq(system, right_side - system @ middle, rcond=1e-6)[0]
 
 
-def _upright(poses):
+def upright(poses: Float[np.ndarray, "n 3 4"]) -> Float[np.ndarray, "3"]:
     """The direction most nearly across all of the cameras' x axes; if many are, near their y."""
     right, top = poses[:, :, 0], _unit(poses[:, :, 1].mean(0))
     level = np.einsum("na,nb->ab", right, right) / len(poses) - 1e-3 * np.outer(top, top)

@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from nerf import occupancy
 from nerf.field import Field, vertices
 from nerf.rays import packed, rays_of
 from nerf.train import Step, TrainState, loss_of_rays
@@ -63,7 +62,7 @@ def profile(
     )
     ray = jnp.minimum(asked.stream.ray, rays - 1)
     x = stages.points(chosen.origin[ray], chosen.direction[ray], asked.t[:, None])[:, 0]
-    view = field(params).view(chosen.direction, stages)[ray]
+    view = field(params).view(chosen.view, stages)[ray]
     tables = tuple(table[...] for table in field(params).tables)
     levels, width = len(tables), tables[0].shape[1]
     looked_up = 8 * levels * width * M
@@ -98,11 +97,10 @@ def profile(
             sigma = stages.bounded_exp(out[:, 0])
             given = jnp.concatenate([out[:, 1:], view], axis=-1)
     colours = stages.sigmoid(out)
-    delta = jnp.full(asked.t.shape, occupancy.step_length(config.sampling.steps))
 
     def shown(at):
         return stages.volume_render_packed(
-            at[0], delta, at[1], asked.t, chosen.background, asked.stream
+            at[0], asked.length, at[1], asked.t, chosen.background, asked.stream
         )
 
     pixels = note("composite", shown, (sigma, colours), numbers=6 * M)

@@ -5,32 +5,33 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Int32, UInt8
+from jaxtyping import Array, Bool, Float, Int, Int32, UInt8
 
+from calculus import radiance
 from calculus.radiance import camera
 from calculus.radiance.stream import Stream
 from data.scene import Split
 from nerf import occupancy
+from nerf.cameras import Cameras
 from nerf.config import Config
 from nerf.occupancy import Density, Occupancy
 from nerf.render import BACKGROUNDS
+from nerf.space import Space
 
 
 class Photographs(NamedTuple):
     """The pictures of a split and their cameras, on the device."""
 
     pictures: UInt8[Array, "pictures h w 4"]
-    intrinsics: Float[Array, "pictures 4"]
-    poses: Float[Array, "pictures 3 4"]
+    cameras: Cameras
+    masks: Bool[Array, "pictures h w"] | None = None
+    """Pixels to learn from; None: all."""
 
     @classmethod
     def of(cls, split: Split) -> "Photographs":
         """Those of a split, cameras in the default float type."""
-        return cls(
-            jnp.asarray(split.pictures),
-            jnp.asarray(split.intrinsics, float),
-            jnp.asarray(split.poses, float),
-        )
+        masks = None if split.masks is None else jnp.asarray(split.masks)
+        return cls(jnp.asarray(split.pictures), Cameras.of(split), masks)
 
 
 class Batch(NamedTuple):
@@ -41,6 +42,8 @@ class Batch(NamedTuple):
     pixel: Int32[Array, "rays 2"]
     """Column and row; the centre of the pixel is half a pixel on."""
     rgba: UInt8[Array, "rays 4"]
+    valid: Bool[Array, " rays"] | None = None
+    """Whether to learn from it; None: from all."""
 
 
 class Rays(NamedTuple):
@@ -48,10 +51,13 @@ class Rays(NamedTuple):
 
     origin: Float[Array, "rays 3"]
     direction: Float[Array, "rays 3"]
+    """Both as the field's space has them (nerf/space.py)."""
     photograph: Float[Array, "rays 3"]
     background: Float[Array, "rays 3"]
     share: Float[Array, " rays"]
     """How much each counts in the loss."""
+    view: Float[Array, "rays 3"]
+    """Unit directions in the world, which is where the field's colours are looked at from."""
 
 
 class Packed(NamedTuple):
@@ -60,6 +66,10 @@ class Packed(NamedTuple):
     stream: Stream
     t: Float[Array, " M"]
     """Distances, scene units, rising along each ray; padding anywhere."""
+    length: Float[Array, " M"]
+    """Of the steps that the samples stand for, scene units."""
+    part: Float[Array, " M"]
+    """Where the middles of these lie, in parts of all steps of a ray."""
     taken: Int[Array, ""]
     """Rays that count."""
     dropped: Int[Array, ""]
@@ -80,24 +90,25 @@ def drawn(photographs: Photographs, key: jax.Array, rays: int) -> Batch:
         for k, size in zip(keys, sizes, strict=True)
     )
     rgba = photographs.pictures[picture, row, column]
-    return Batch(picture, jnp.stack([column, row], axis=-1), rgba)
+    valid = None if photographs.masks is None else photographs.masks[picture, row, column]
+    return Batch(picture, jnp.stack([column, row], axis=-1), rgba, valid)
 
 
 def rays_of(batch: Batch, photographs: Photographs, config: Config, key: jax.Array) -> Rays:
     """A batch's rays, made on the device, and its colours over the background of the config."""
     pixel = jnp.asarray(batch.pixel, float) + 0.5
-    origin, direction = camera.rays(
-        pixel, photographs.intrinsics[batch.picture], photographs.poses[batch.picture]
-    )
+    origin, view = photographs.cameras.rays(batch.picture, pixel)
+    origin, direction = Space.of(config).entered(origin, view, radiance)
     rgba = jnp.asarray(batch.rgba, float) / 255
     if config.data.background == "random":
         background = jax.random.uniform(key, origin.shape)
     else:
         background = jnp.full(origin.shape, BACKGROUNDS[config.data.background])
     alpha = rgba[:, 3:]
-    rays = len(origin)
     photograph = rgba[:, :3] * alpha + background * (1 - alpha)
-    return Rays(origin, direction, photograph, background, jnp.full(rays, 1 / rays))
+    valid = jnp.ones(len(origin), bool) if batch.valid is None else batch.valid
+    share = valid / jnp.maximum(jnp.sum(valid), 1).astype(origin.dtype)
+    return Rays(origin, direction, photograph, background, share, view)
 
 
 def packed(
@@ -114,6 +125,7 @@ def packed(
     what lies behind an optical depth of -log DARK, as these few estimate it, is left out.
     """
     count, room, steps = len(rays.share), config.training.samples, config.sampling.steps
+    space = Space.of(config)
     wider = 1 if jax.default_backend() == "cpu" else WIDER
     at_once = min(wider * RAYS_AT_ONCE, count)
     words = -(-steps // occupancy.BITS)
@@ -125,7 +137,7 @@ def packed(
     def ahead(v):  # so that the last rays are a full number of rays too
         return jnp.pad(v, ((0, at_once), *((0, 0),) * (v.ndim - 1)))
 
-    given = tuple(ahead(v) for v in (rays.origin, rays.direction, jitter))
+    given = tuple(ahead(v) for v in (rays.origin, rays.direction, jitter, rays.share > 0))
     found = occupancy.Found(
         ahead(jnp.zeros_like(jitter)),
         ahead(jnp.zeros((count, words), jnp.uint32)),
@@ -138,16 +150,19 @@ def packed(
 
     def look(at):
         done, filled, found = at
-        origin, direction, part = (jax.lax.dynamic_slice_in_dim(v, done, at_once) for v in given)
-        here = occupancy.find(grid, origin, direction, part, steps)
+        origin, direction, part, valid = (
+            jax.lax.dynamic_slice_in_dim(v, done, at_once) for v in given
+        )
+        here = occupancy.find(grid, origin, direction, part, space)
+        here = here._replace(counts=jnp.where(valid, here.counts, 0))
         few = -(-here.counts // STRIDE)
         fits = (jnp.cumsum(few) <= asked_at_once) & (done + jnp.arange(at_once) < count)
         stream = Stream.of(jnp.where(fits, few, 0), asked_at_once)
         ray, rank = _places(stream)
-        t = occupancy.distance(here, ray, STRIDE * rank, part, steps)
-        sigma = density(camera.points(origin[ray], direction[ray], t[:, None])[:, 0])
-        before = stream.previous(stream.sums_through(sigma), 0.0)
-        depth = before * (STRIDE * occupancy.step_length(steps))
+        t, length, _ = occupancy.distance(here, ray, STRIDE * rank, part, space)
+        x = camera.points(origin[ray], direction[ray], t[:, None])[:, 0]
+        tau = density(space.cube(x)) * (STRIDE * length)
+        depth = stream.previous(stream.sums_through(tau), 0.0)
         # depth rises, so what a ray needs is its first samples; whole numbers subtract exactly
         clear = jnp.cumsum((depth < -math.log(DARK)) & (stream.ray < at_once), dtype=jnp.int32)
         clear = jnp.diff(jnp.pad(clear, (1, 0))[stream.first])
@@ -162,14 +177,16 @@ def packed(
     found = jax.tree.map(lambda v: v[:count], found)
     seen = jnp.arange(count) < done
     fits = jnp.cumsum(jnp.where(seen, found.counts, 0)) <= room
-    kept = fits & seen
+    kept = fits & seen & (rays.share > 0)
     stream = Stream.of(jnp.where(kept, found.counts, 0), room)
     ray, rank = _places(stream)
-    t = occupancy.distance(found, ray, rank, jitter, steps)
+    t, length, step = occupancy.distance(found, ray, rank, jitter, space)
     taken = jnp.sum(kept)
     dropped = jnp.sum(seen & ~fits)
     share = kept / jnp.maximum(taken, 1).astype(rays.share.dtype)
-    return rays._replace(share=share), Packed(stream, t, taken, dropped)
+    return rays._replace(share=share), Packed(
+        stream, t, length, (step + 0.5) / steps, taken, dropped
+    )
 
 
 RAYS_AT_ONCE = 2048

@@ -9,13 +9,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from calculus.radiance import camera, sampling
+from calculus.radiance import sampling
 from calculus.radiance.stream import Stream
 from data.scene import Camera
 from nerf import occupancy
+from nerf.cameras import Cameras
 from nerf.config import Config
 from nerf.field import Field, Model, Params, direction_features, position_features
 from nerf.occupancy import Occupancy
+from nerf.space import Space
 
 BACKGROUNDS = {"white": 1.0, "black": 0.0}
 OPAQUE = 1e-4
@@ -48,15 +50,20 @@ def shade(
     field: Field,
     origin: Float[Array, "rays 3"],
     direction: Float[Array, "rays 3"],
+    view: Float[Array, "rays 3"],
     t: Float[Array, "rays N"],
     delta: Float[Array, "rays N"],
     background: Float[Array, "rays 3"],
+    space: Space,
     stages: ModuleType,
 ) -> tuple[Pixels, Float[Array, "rays N"]]:
-    """The pixels of rays that are asked at distances t, and the densities found there."""
-    x = stages.points(origin, direction, t)
-    view = field.view(direction, stages)[:, None, :]
-    sigma, colours = field(x, jnp.broadcast_to(view, (*x.shape[:-1], view.shape[-1])), stages)
+    """The pixels of rays that are asked at distances t, and the densities found there.
+
+    Origin and direction are those of the field's space, `view` is the direction in the world.
+    """
+    x = space.cube(stages.points(origin, direction, t), stages)
+    seen = field.view(view, stages)[:, None, :]
+    sigma, colours = field(x, jnp.broadcast_to(seen, (*x.shape[:-1], seen.shape[-1])), stages)
     return Pixels(*stages.volume_render(sigma, delta, colours, t, background)), sigma
 
 
@@ -64,17 +71,20 @@ def shade_packed(
     field: Field,
     origin: Float[Array, "rays 3"],
     direction: Float[Array, "rays 3"],
+    view: Float[Array, "rays 3"],
     t: Float[Array, " M"],
     delta: Float[Array, " M"],
     background: Float[Array, "rays 3"],
     stream: Stream,
+    space: Space,
     stages: ModuleType,
-) -> Pixels:
-    """The pixels of rays whose samples lie one behind another in a stream."""
+) -> tuple[Pixels, Float[Array, " M"]]:
+    """As `shade`, of rays whose samples lie one behind another in a stream."""
     ray = jnp.minimum(stream.ray, stream.rays - 1)
-    x = stages.points(origin[ray], direction[ray], t[:, None])[:, 0]
-    sigma, colours = field(x, field.view(direction, stages)[ray], stages)
-    return Pixels(*stages.volume_render_packed(sigma, delta, colours, t, background, stream))
+    x = space.cube(stages.points(origin[ray], direction[ray], t[:, None])[:, 0], stages)
+    sigma, colours = field(x, field.view(view, stages)[ray], stages)
+    seen_through = stages.volume_render_packed(sigma, delta, colours, t, background, stream)
+    return Pixels(*seen_through), sigma
 
 
 class Draws(NamedTuple):
@@ -98,6 +108,7 @@ def hierarchical(
     params: Params,
     origin: Float[Array, "rays 3"],
     direction: Float[Array, "rays 3"],
+    view: Float[Array, "rays 3"],
     background: Float[Array, "rays 3"],
     draws: Draws,
 ) -> tuple[Pixels, Pixels]:
@@ -105,20 +116,20 @@ def hierarchical(
 
     The fine network is asked at the coarse samples, and at more where the coarse one saw something.
     """
-    stages = model.stages
-    t_near, t_far = sampling.box_interval(origin, direction)
+    stages, space = model.stages, Space.of(model.config)
+    t_near, t_far = space.interval(origin, direction)
+    at = origin, direction, view
     t = sampling.stratified(t_near, t_far, draws.coarse)
     edges = sampling.edges_between(t, t_near, t_far)
     delta = jnp.diff(edges, axis=-1)
-    seen, sigma = shade(
-        model.field(params, "coarse"), origin, direction, t, delta, background, stages
-    )
+    coarse = model.field(params, "coarse")
+    seen, sigma = shade(coarse, *at, t, delta, background, space, stages)
     w, _ = stages.weights(jax.lax.stop_gradient(sigma) * delta)
     fine = draws.fine.shape[-1]
     u = (jnp.arange(fine)[None, :] + draws.fine) / fine
     t = jnp.sort(jnp.concatenate([t, sampling.by_importance(edges, w, u)], axis=-1), axis=-1)
     delta = jnp.diff(sampling.edges_between(t, t_near, t_far), axis=-1)
-    sharper, _ = shade(model.field(params), origin, direction, t, delta, background, stages)
+    sharper, _ = shade(model.field(params), *at, t, delta, background, space, stages)
     return seen, sharper
 
 
@@ -128,7 +139,7 @@ class Renderer:
     def __init__(self, model: Model, background: str = "white"):
         if background not in BACKGROUNDS:
             raise ValueError(f"background {background!r}: pictures have white or black behind them")
-        self.model = model
+        self.model, self._space = model, Space.of(model.config)
         self._background = BACKGROUNDS[background]
         self.rays = rays_in_memory(model)
         """Rays in a chunk."""
@@ -152,26 +163,26 @@ class Renderer:
         y, x = np.mgrid[0 : view.height, 0 : view.width].reshape(2, -1).astype(np.float32)
         at = np.stack([x, y], axis=-1) + np.float32(0.5)
         road = self._everywhere if grid is None else self._where_occupied
-        colour, opacity, depth = road(params, grid, at, _lens(view), tick)
+        colour, opacity, depth = road(params, grid, at, Cameras.of(view), tick)
         shape = (view.height, view.width)
         return Picture(colour.reshape(*shape, 3), opacity.reshape(shape), depth.reshape(shape))
 
-    def _everywhere(self, params, grid, at, lens, tick):
+    def _everywhere(self, params, grid, at, camera, tick):
         """Coarse and fine, a chunk at a time."""
         parts = []
         for chunk in _chunks(np.arange(len(at)), self.rays):
-            pixels = self._whole(params, _filled(at, chunk, self.rays), *lens)
+            pixels = self._whole(params, _filled(at, chunk, self.rays), camera)
             parts.append([np.asarray(part)[: len(chunk)] for part in pixels])
             tick(len(chunk))
         return tuple(map(np.concatenate, zip(*parts, strict=True)))
 
-    def _where_occupied(self, params, grid, at, lens, tick):
+    def _where_occupied(self, params, grid, at, camera, tick):
         """Samples in occupied cells, a few a round; a ray that is opaque asks no more."""
         chunks = list(_chunks(np.arange(len(at)), self.rays_that_look))
         parts = [
             [
                 np.asarray(v)[: len(chunk)]
-                for v in self._find(grid, _filled(at, chunk, self.rays_that_look), *lens)
+                for v in self._find(grid, _filled(at, chunk, self.rays_that_look), camera)
             ]
             for chunk in chunks
         ]
@@ -185,7 +196,7 @@ class Renderer:
                 cut = (
                     _filled(v, chunk, self.rays) for v in (at, t_near, words, counts, seen, rank)
                 )
-                seen[chunk] = np.asarray(self._advance(params, *cut, *lens))[: len(chunk)]
+                seen[chunk] = np.asarray(self._advance(params, *cut, camera))[: len(chunk)]
             rank[alive] += SAMPLES_A_ROUND
             goes_on = (rank[alive] < counts[alive]) & (1 - seen[alive, 3] > OPAQUE)
             tick(len(alive) - int(goes_on.sum()))
@@ -193,38 +204,45 @@ class Renderer:
         colour = seen[:, :3] + (1 - seen[:, 3:4]) * self._background
         return colour, seen[:, 3], seen[:, 4]
 
-    def _coarse_and_fine(self, params, pixel, intrinsics, pose):
-        origin, direction = _rays_of_one_camera(pixel, intrinsics, pose)
+    def _coarse_and_fine(self, params, pixel, camera):
+        at = self._rays(pixel, camera)
         background = jnp.full((len(pixel), 3), self._background)
         return hierarchical(
             self.model,
             params,
-            origin,
-            direction,
+            *at,
             background,
             Draws.of(self.model.config, len(pixel), None),
         )[1]
 
-    def _look(self, grid, pixel, intrinsics, pose):
-        origin, direction = _rays_of_one_camera(pixel, intrinsics, pose)
-        middle = jnp.full(len(origin), 0.5)
-        return occupancy.find(grid, origin, direction, middle, self.model.config.sampling.steps)
+    def _look(self, grid, pixel, camera):
+        origin, direction, _ = self._rays(pixel, camera)
+        return occupancy.find(grid, origin, direction, jnp.full(len(origin), 0.5), self._space)
 
-    def _next_samples(self, params, pixel, t_near, words, counts, seen, rank, intrinsics, pose):
+    def _next_samples(self, params, pixel, t_near, words, counts, seen, rank, camera):
         """What rays have seen after a few samples more."""
-        rays, steps = len(pixel), self.model.config.sampling.steps
-        origin, direction = _rays_of_one_camera(pixel, intrinsics, pose)
+        rays, space = len(pixel), self._space
+        at = self._rays(pixel, camera)
         ranks = rank[:, None] + jnp.arange(SAMPLES_A_ROUND, dtype=rank.dtype)[None, :]
         ray = jnp.repeat(jnp.arange(rays, dtype=jnp.int32), SAMPLES_A_ROUND)
         found, middle = occupancy.Found(t_near, words, counts), jnp.full(rays, 0.5)
-        t = occupancy.distance(found, ray, ranks.ravel(), middle, steps).reshape(ranks.shape)
-        delta = jnp.where(ranks < counts[:, None], occupancy.step_length(steps), 0.0)
+        t, length = (
+            v.reshape(ranks.shape)
+            for v in occupancy.distance(found, ray, ranks.ravel(), middle, space)[:2]
+        )
+        delta = jnp.where(ranks < counts[:, None], length, 0.0)
         nothing = jnp.zeros((rays, 3))
         field = self.model.field(params)
-        pixels, _ = shade(field, origin, direction, t, delta, nothing, self.model.stages)
+        pixels, _ = shade(field, *at, t, delta, nothing, space, self.model.stages)
         # behind what is there already: light that comes from it is let through by that
         more = jnp.concatenate([pixels.colour, pixels.opacity[:, None], pixels.depth[:, None]], -1)
         return seen + (1 - seen[:, 3:4]) * more
+
+    def _rays(self, pixel: Array, camera: Cameras) -> tuple[Array, Array, Array]:
+        """Rays in the field's space, and their directions in the world."""
+        origin, view = camera.rays(jnp.zeros(len(pixel), jnp.int32), pixel)
+        origin, direction = self._space.entered(origin, view, self.model.stages)
+        return origin, direction, view
 
 
 def rays_in_memory(model: Model) -> int:
@@ -252,14 +270,3 @@ def _chunks(which: np.ndarray, length: int) -> Iterator[np.ndarray]:
 def _filled(values: np.ndarray, chunk: np.ndarray, length: int) -> np.ndarray:
     """Those of a chunk, filled up to one length, so that there is one program."""
     return values[np.pad(chunk, (0, length - len(chunk)), mode="edge")]
-
-
-def _rays_of_one_camera(pixel, intrinsics, pose):
-    rays = len(pixel)
-    return camera.rays(
-        pixel, jnp.broadcast_to(intrinsics, (rays, 4)), jnp.broadcast_to(pose, (rays, 3, 4))
-    )
-
-
-def _lens(view: Camera) -> tuple[np.ndarray, np.ndarray]:
-    return np.asarray(view.intrinsics, np.float32), np.asarray(view.pose, np.float32)

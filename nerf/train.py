@@ -20,6 +20,7 @@ from nerf.field import Model, Params
 from nerf.occupancy import Occupancy
 from nerf.rays import Batch, Packed, Photographs, Rays, drawn, packed, rays_of
 from nerf.render import Draws, Pixels, hierarchical, shade_packed
+from nerf.space import Space
 from nerf.stages import watched
 
 
@@ -129,14 +130,21 @@ def loss_of_rays(
     Every arithmetic stage from the parameters to the loss is one of `model.stages`.
     """
     stages, training = model.stages, model.config.training
-    at = rays.origin, rays.direction
+    at = rays.origin, rays.direction, rays.view
     if isinstance(asked, Draws):
         coarse, fine = hierarchical(model, params, *at, rays.background, asked)
         colours = [coarse.colour, fine.colour]
     else:
-        length = jnp.full(asked.t.shape, occupancy.step_length(model.config.sampling.steps))
-        field = model.field(params)
-        fine = shade_packed(field, *at, asked.t, length, rays.background, asked.stream, stages)
+        fine, sigma = shade_packed(
+            model.field(params),
+            *at,
+            asked.t,
+            asked.length,
+            rays.background,
+            asked.stream,
+            Space.of(model.config),
+            stages,
+        )
         colours = [fine.colour]
     if training.loss == "huber":
         terms = [
@@ -148,6 +156,14 @@ def loss_of_rays(
         loss = stages.coarse_and_fine(*colours, rays.photograph, rays.share)
     else:
         loss = stages.squared_error(*colours, rays.photograph, rays.share)
+    if training.spread and isinstance(asked, Packed):
+        # lengths in parts of a ray's steps: near and far count alike
+        tau = stages.optical_depth(sigma, asked.length)
+        w, _ = stages.weights_packed(tau, asked.stream)
+        each = jnp.full(asked.part.shape, 1 / model.config.sampling.steps)
+        wide = stages.spread_packed(w, asked.part, each, asked.stream)
+        cost = (training.spread * rays.share)[:, None]
+        loss = loss + stages.affine(wide[None, :], cost, jnp.zeros(1))[0, 0]
     return loss, fine
 
 
@@ -221,7 +237,7 @@ class Step:
         counted = rays.share > 0
         error = jnp.sum((pixels.colour - rays.photograph) ** 2 * counted[:, None])
         opacity = jnp.sum(pixels.opacity * counted)
-        empty_error, reach = dead_start.signs(rays, pixels, counted)
+        empty_error, reach = dead_start.signs(rays, pixels, counted, Space.of(self.config))
         finite = [jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves((loss, gradient))]
         good = jnp.all(jnp.stack(finite))
         if isinstance(asked, Packed):
@@ -328,7 +344,7 @@ class Step:
             jax.random.fold_in(seed, state.step),
             self.config.occupancy,
             everywhere,
-            occupancy.step_length(self.config.sampling.steps),
+            Space.of(self.config),
         )
         return state._replace(grid=grid)
 

@@ -20,6 +20,34 @@ def log(v):
     return v.ln() if isinstance(v, Decimal) else math.log(v)
 
 
+def distort(pixel, intrinsics, distortion, fisheye):
+    f_x, f_y, c_x, c_y = intrinsics
+    x, y = (pixel[0] - c_x) / f_x, (pixel[1] - c_y) / f_y
+    if fisheye:
+        k = distortion[:4]
+        r = math.hypot(x, y)
+        theta = math.atan(r)
+        seen = theta * (1 + sum(k[i] * theta ** (2 * i + 2) for i in range(4)))
+        x, y = x * seen / r, y * seen / r
+    else:
+        k1, k2, p1, p2, k3, k4, k5, k6 = distortion
+        q = x * x + y * y
+        radial = (1 + k1 * q + k2 * q**2 + k3 * q**3) / (1 + k4 * q + k5 * q**2 + k6 * q**3)
+        x, y = (
+            x * radial + 2 * p1 * x * y + p2 * (q + 2 * x * x),
+            y * radial + p1 * (q + 2 * y * y) + 2 * p2 * x * y,
+        )
+    return np.array([f_x * x + c_x, f_y * y + c_y])
+
+
+def undistort(pixel, intrinsics, distortion, fisheye):
+    """The pixel that is distorted to this one, moved by half of what it is off till it fits."""
+    guess = np.array(pixel)
+    for _ in range(500):
+        guess = guess + (pixel - distort(guess, intrinsics, distortion, fisheye)) / 2
+    return guess
+
+
 def rays(pixel, intrinsics, pose):
     f_x, f_y, c_x, c_y = intrinsics
     in_camera = [(pixel[0] - c_x) / f_x, -(pixel[1] - c_y) / f_y, -1.0]
@@ -30,6 +58,25 @@ def rays(pixel, intrinsics, pose):
 
 def points(origin, direction, t):
     return np.array([[origin[a] + s * direction[a] for a in range(3)] for s in t])
+
+
+def contract(x):
+    r = math.sqrt(sum(c * c for c in x))
+    return np.array([c if r <= 1 else (2 - 1 / r) * c / r for c in x])
+
+
+def ndc(origin, direction, near, slope):
+    """Two points of the ray by the projection itself, and the line through them."""
+
+    def projected(t):
+        x, y, z = (origin[a] + t * direction[a] for a in range(3))
+        return np.array([-x / (slope[0] * z), -y / (slope[1] * z), 1 + 2 * near / z])
+
+    t_near = -(near + origin[2]) / direction[2]
+    start = projected(t_near)
+    t = t_near + 1
+    s = 1 + near / (origin[2] + t * direction[2])
+    return start, (projected(t) - start) / s
 
 
 def encode(p, frequencies):
@@ -180,3 +227,14 @@ def coarse_and_fine(coarse, fine, photograph, share):
 
 def psnr(mean_squared_error):
     return np.array([-10 * math.log10(q) for q in mean_squared_error])
+
+
+def spread(w, m, h):
+    n = len(w)
+    pairs = sum(w[i] * w[j] * abs(m[i] - m[j]) for i in range(n) for j in range(n))
+    return pairs + sum(w[i] * w[i] * h[i] for i in range(n)) / 3
+
+
+def spread_packed(w, m, h, stream):
+    of_rays = itertools.pairwise(stream.first.tolist())
+    return np.array([spread(w[a:b], m[a:b], h[a:b]) for a, b in of_rays], dtype=float)

@@ -15,7 +15,7 @@ MAY_IMPORT = {
 }
 OUTSIDE = {
     "calculus": {"jax", "jaxtyping", "numpy"},
-    "data": {"numpy", "PIL", "imageio", "jaxtyping"},
+    "data": {"numpy", "PIL", "imageio", "imageio_ffmpeg", "jaxtyping"},
 }
 FOR_SHOW = {"calculus/report.py": {"rich", "matplotlib"}}
 """What a leaf may import within a function, to draw what it found."""

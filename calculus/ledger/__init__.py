@@ -5,6 +5,7 @@ known to be right, so a test refuses rules without an entry.
 """
 
 from calculus.ledger import (
+    captures,
     elementwise,
     gradients,
     identities,
@@ -28,6 +29,6 @@ FOUNDATIONS: tuple[Rule, ...] = (
     *rendering.RULES,
 )
 """From the difference quotient to the vector chain rule: what one learns with."""
-RADIANCE: tuple[Rule, ...] = radiance.RULES
+RADIANCE: tuple[Rule, ...] = (*radiance.RULES, *captures.RULES)
 """The steps of a ray: what training runs on."""
 LEDGER: tuple[Rule, ...] = FOUNDATIONS + RADIANCE

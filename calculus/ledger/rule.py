@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from calculus.radiance.stream import Stream
 
@@ -22,7 +23,8 @@ class Rule:
     wrong or another choice, and says why; the truth there is differences of the oracle, taken in
     200 digits, outwards where the two sides differ. `reduces` is true where a batch is summed into
     one number. `stream` is made for a rule on packed samples: the example fills it, and a call may
-    name another one. `ids` are the entries of docs/catalogue.csv that the rule answers.
+    name another one, along each ray of which the arguments `rising` rise. `ids` are the entries of
+    docs/catalogue.csv that the rule answers.
     """
 
     page: ModuleType
@@ -34,6 +36,7 @@ class Rule:
     static: dict[str, Any] = field(default_factory=dict)
     reduces: bool = False
     stream: Callable[[], Stream] | None = None
+    rising: tuple[int, ...] = ()
     ids: tuple[str, ...] = ()
 
     @property
@@ -63,11 +66,12 @@ class Rule:
         number = max(-(-len(stream.ray) // samples), -(-stream.rays // rays))
         drawn = jax.vmap(self.example)(jax.random.split(key, number))
 
-        def in_a_row(v):
+        def in_a_row(k, v):
             count = len(stream.ray) if v.shape[1] == samples else stream.rays
-            return v.reshape(-1, *v.shape[2:])[:count]
+            row = v.reshape(-1, *v.shape[2:])[:count]
+            return row[jnp.lexsort((row, stream.ray))] if k in self.rising else row
 
-        return tuple(in_a_row(v) for v in drawn)
+        return tuple(in_a_row(k, v) for k, v in enumerate(drawn))
 
 
 def normal(key: jax.Array, *shape: int) -> jax.Array:

@@ -1,7 +1,9 @@
 """One ray, in the order in which it is computed, every step with its derivative by hand.
 
-camera       pixel, lens and pose -> ray, and points along it
+lens         pixel of a lens <-> pixel of a pinhole
+camera       pixel, pinhole and pose -> ray, and points along it
 sampling     where to cut the ray (no derivative, says why)
+contraction  space without an end -> a ball, or a cube
 encoding     coordinates -> sines and cosines
 harmonics    direction -> waves on the sphere
 grid         coordinates -> interpolated features
@@ -14,15 +16,19 @@ stream       the samples of many rays in one row, and sums over each ray
 packed       compositing and rendering of such a row
 integral     what the sum of `rendering` approximates
 photometric  pixels, photograph -> loss
+distortion   weights -> how widely they are spread along their ray, a loss as well
 """
 
 from calculus.radiance.activation import bounded_exp, relu, sigmoid, softplus
 from calculus.radiance.camera import points, rays
 from calculus.radiance.compositing import optical_depth, weights
+from calculus.radiance.contraction import contract, ndc
 from calculus.radiance.dense import affine, mlp
+from calculus.radiance.distortion import spread, spread_packed
 from calculus.radiance.encoding import encode
 from calculus.radiance.grid import hash_encode, interpolate
 from calculus.radiance.harmonics import spherical_harmonics
+from calculus.radiance.lens import distort, undistort
 from calculus.radiance.packed import volume_render_packed, weights_packed
 from calculus.radiance.photometric import coarse_and_fine, huber, psnr, squared_error
 from calculus.radiance.pixel import accumulate
@@ -33,11 +39,14 @@ __all__ = [
     "affine",
     "bounded_exp",
     "coarse_and_fine",
+    "contract",
+    "distort",
     "encode",
     "hash_encode",
     "huber",
     "interpolate",
     "mlp",
+    "ndc",
     "optical_depth",
     "points",
     "psnr",
@@ -46,7 +55,10 @@ __all__ = [
     "sigmoid",
     "softplus",
     "spherical_harmonics",
+    "spread",
+    "spread_packed",
     "squared_error",
+    "undistort",
     "volume_render",
     "volume_render_packed",
     "weights",

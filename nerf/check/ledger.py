@@ -12,6 +12,7 @@ import numpy as np
 from calculus.differences import central_differences, chosen_entries
 from calculus.ledger import FOUNDATIONS, Rule
 from calculus.radiance.stream import Stream
+from nerf.cameras import Cameras
 from nerf.check.error import worst
 from nerf.config import Config
 from nerf.rays import Photographs
@@ -97,9 +98,8 @@ def trained_on() -> dict[str, str]:
         config = replace(config, training=replace(config.training, rays=4, samples=8))
         model, state = start(config)
         lens = jnp.asarray([[50.0, 50.0, 25.0, 25.0]])
-        step = Step(
-            model, Photographs(jnp.zeros((1, 2, 2, 4), jnp.uint8), lens, jnp.eye(3, 4)[None])
-        )
+        cameras = Cameras(lens, jnp.eye(3, 4)[None])
+        step = Step(model, Photographs(jnp.zeros((1, 2, 2, 4), jnp.uint8), cameras))
 
         def loss(params, step=step, state=state):
             return step.loss(state, step.batch(state))(params)  # drawn within: forward stages
@@ -132,6 +132,8 @@ def _roads() -> dict[str, Config]:
         "field.view positional": replace(small, field=replace(grid, view="positional")),
         "field.density relu": replace(small, field=replace(grid, density="relu")),
         "field.density softplus": replace(small, field=replace(grid, density="softplus")),
+        "training.spread": replace(small, training=replace(small.training, spread=0.01)),
+        "data.space unbounded": replace(small, data=replace(small.data, space="unbounded")),
         "training.loss huber": replace(small, training=replace(small.training, loss="huber")),
     }
 

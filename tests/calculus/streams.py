@@ -41,7 +41,8 @@ def _is_its_rays(rule, seed, rays, dtype, allowed):
     arguments = [v.astype(dtype) for v in arguments]
     shapes = jax.eval_shape(lambda *v: rule.by_hand(*v, stream=stream), *arguments)
     bars = [
-        jax.random.normal(jax.random.key(seed + k), v.shape, dtype) for k, v in enumerate(shapes)
+        jax.random.normal(jax.random.key(seed + k), v.shape, dtype)
+        for k, v in enumerate(jax.tree.leaves(shapes))
     ]
     found = _value_and_pulled(rule.by_hand, arguments, bars, {"stream": stream})
     of_one_ray = getattr(radiance, rule.name.removesuffix("_packed"))
@@ -63,7 +64,8 @@ def _value_and_pulled(f, arguments, bars, given):
 
     def both(arguments, bars, given):
         value, pull = jax.vjp(lambda *v: f(*v, **given), *arguments)
-        return *value, *pull(tuple(bars))
+        outputs, structure = jax.tree.flatten(value)
+        return *outputs, *pull(jax.tree.unflatten(structure, bars))
 
     return jax.jit(both)(arguments, bars, given)
 

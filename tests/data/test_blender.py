@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data.blender import shrink
 from data.errors import InputError
 from data.load import load
+from data.pictures import shrink
+from tests.data.test_pictures import write_exr
 
 MARBLES = Path(__file__).parents[2] / "data" / "scenes" / "marbles"
 
@@ -64,6 +65,7 @@ def test_bundled_scene_is_small_enough_to_bundle():
 
 
 def test_bound_is_the_scale():
+    assert load(MARBLES).scale == 1 / 1.5
     near, far = load(MARBLES, bound=1.5), load(MARBLES, bound=3.0)
     np.testing.assert_allclose(
         near.splits["test"].poses[:, :, 3], 2 * far.splits["test"].poses[:, :, 3], rtol=1e-6
@@ -131,6 +133,42 @@ def test_a_frame_that_names_no_picture(scene, file_path):
     assert "frame 2" in line and "names no picture" in line
 
 
+@pytest.mark.parametrize("file_path", ["/train/r_2", "../r_2.png", "train/../../r_2"])
+def test_a_frame_outside_the_folder(scene, file_path):
+    rewrite(scene, lambda meta: meta["frames"][2].update(file_path=file_path))
+    line = refusal(scene)
+    assert "frame 2" in line and "leads out" in line
+
+
+@pytest.mark.parametrize("file_path", ["train/r_1", "./train/r_1.png"])
+def test_a_picture_listed_twice(scene, file_path):
+    rewrite(scene, lambda meta: meta["frames"][3].update(file_path=file_path))
+    line = refusal(scene)
+    assert "frame 3" in line and "twice" in line
+
+
+def test_one_picture_only(scene):
+    rewrite(scene, lambda meta: meta.update(frames=meta["frames"][:1]))
+    assert "one picture only" in refusal(scene)
+
+
+def test_exr_pictures(scene):
+    """By Blender's exporter the ending is left out, whatever it is."""
+    wanted = load(scene).splits["train"].pictures
+    for file in sorted((scene / "train").iterdir()):
+        with Image.open(file) as image:
+            light = np.asarray(image) / 255
+        bent = light[..., :3]
+        linear = np.where(bent < 0.04045, bent / 12.92, ((bent + 0.055) / 1.055) ** 2.4)
+        light[..., :3] = linear * light[..., 3:]
+        write_exr(file.with_suffix(".exr"), light)
+        file.unlink()
+    found = load(scene).splits["train"].pictures
+    seen = wanted[..., 3] > 0
+    np.testing.assert_array_equal(found[..., 3], wanted[..., 3])
+    np.testing.assert_allclose(found[seen].astype(int), wanted[seen], atol=1)
+
+
 def test_names_with_points_stay_apart(scene):
     for k, name in enumerate(("r_1.25", "r_1.5")):
         (scene / "train" / f"r_{k}.png").rename(scene / "train" / f"{name}.png")
@@ -190,7 +228,7 @@ def test_missing_keys(scene):
     assert "frames is missing" in refusal(scene)
     rewrite(scene, lambda meta: meta.update(frames=[]))
     assert "no frames" in refusal(scene)
-    rewrite(scene, lambda meta: meta.update(frames=[3]))
+    rewrite(scene, lambda meta: meta.update(frames=[3, 3]))
     assert "frame 0" in refusal(scene)
 
 

@@ -8,10 +8,13 @@ from tests.mutants import (
     activation,
     camera,
     compositing,
+    contraction,
     dense,
+    distortion,
     encoding,
     grid,
     harmonics,
+    lens,
     packed,
     photometric,
     pixel,
@@ -23,7 +26,9 @@ from tests.mutants.score import score
 __all__ = ["MUTANTS", "Mutant", "mutate", "score"]
 
 MUTANTS: tuple[Mutant, ...] = (
+    *lens.MUTANTS,
     *camera.MUTANTS,
+    *contraction.MUTANTS,
     *encoding.MUTANTS,
     *harmonics.MUTANTS,
     *grid.MUTANTS,
@@ -34,4 +39,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *rendering.MUTANTS,
     *packed.MUTANTS,
     *photometric.MUTANTS,
+    *distortion.MUTANTS,
 )

@@ -19,6 +19,7 @@ from nerf.checkpoint import Checkpoints
 from nerf.config import Config
 from nerf.rays import Photographs, Rays
 from nerf.render import Pixels
+from nerf.space import Space
 from nerf.train import Step, learning_rate, start, train
 
 MARBLES = Path(__file__).parents[2] / "data" / "scenes" / "marbles"
@@ -142,7 +143,11 @@ def pixels_and_rays(seed):
     inside = (np.abs(origin[:, :2]) < 1).all(axis=1)
     opacity *= inside
     direction = np.broadcast_to([0.0, 0.0, 1.0], (60, 3))
-    rays = Rays(*map(narrow, (origin, direction, photograph, background)), narrow(opacity))
+    rays = Rays(
+        *map(narrow, (origin, direction, photograph, background)),
+        narrow(opacity),
+        narrow(direction),
+    )
     return rays, Pixels(*map(narrow, (colour, opacity, opacity * end))), end, inside
 
 
@@ -154,13 +159,13 @@ def narrow(array):
 def test_the_signs_are_means_over_counted_rays(seed):
     rays, pixels, end, inside = pixels_and_rays(seed)
     counted = np.random.default_rng(seed + 10).random(60) < 0.6
-    empty_error, reach = dead_start.signs(rays, pixels, jnp.asarray(counted))
+    empty_error, reach = dead_start.signs(rays, pixels, jnp.asarray(counted), Space())
     error = (np.asarray(rays.background) - np.asarray(rays.photograph)) ** 2
     np.testing.assert_allclose(empty_error, error[counted].mean(), rtol=1e-5)
     opacity = np.asarray(pixels.opacity)
     parts = opacity * (end - 2) / 2 + (1 - opacity)
     np.testing.assert_allclose(reach, parts[counted & inside].mean(), rtol=1e-4)
-    nothing = dead_start.signs(rays, pixels, jnp.zeros(60, bool))
+    nothing = dead_start.signs(rays, pixels, jnp.zeros(60, bool), Space())
     assert [float(v) for v in nothing] == [0, 1]
 
 

@@ -9,9 +9,10 @@ import pytest
 
 from nerf import occupancy
 from nerf.config import OccupancyConfig
+from nerf.space import Space
 
 CONFIG = OccupancyConfig(cells=16)
-LENGTH = occupancy.step_length(48)
+SPACE = Space("bounded", 48)
 
 
 def ball(x, radius=0.5):
@@ -20,7 +21,7 @@ def ball(x, radius=0.5):
 
 def learned(density, seed=0, rounds=1, everywhere=True, grid=None):
     one_round = jax.jit(
-        lambda grid, key: occupancy.update(grid, density, key, CONFIG, everywhere, LENGTH)
+        lambda grid, key: occupancy.update(grid, density, key, CONFIG, everywhere, SPACE)
     )
     grid = grid or occupancy.full(CONFIG)
     for k in range(rounds):
@@ -121,7 +122,9 @@ def test_find_is_a_march_of_one_step_at_a_time(steps, part, seed):
     origin, direction = some_rays(seed)
     jitter = np.random.default_rng(seed + 10).random(len(origin))
     grid = occupancy.Occupancy(jnp.zeros((7, 7, 7)), jnp.asarray(occupied))
-    found = occupancy.find(grid, *map(jnp.asarray, (origin, direction, jitter)), steps)
+    found = occupancy.find(
+        grid, *map(jnp.asarray, (origin, direction, jitter)), Space("bounded", steps)
+    )
     bits = bits_of(found.words)
     assert found.words.shape == (len(origin), -(-steps // 32))
     for r, given in enumerate(zip(origin, direction, jitter, strict=True)):
@@ -161,12 +164,13 @@ def test_samples_lie_in_occupied_cells_and_add_up_to_their_length(seed):
     grid = learned(ball, rounds=6)
     origin, direction = map(jnp.float32, some_rays(seed))
     rays, steps = len(origin), 1000
+    space = Space("bounded", steps)
     jitter = jax.random.uniform(jax.random.key(seed), (rays,))
-    found = occupancy.find(grid, origin, direction, jitter, steps)
+    found = occupancy.find(grid, origin, direction, jitter, space)
     counts = np.asarray(found.counts)
     ray = np.repeat(np.arange(rays, dtype=np.int32), counts)
     rank = np.concatenate([np.arange(n, dtype=np.int32) for n in counts])
-    t = occupancy.distance(found, jnp.asarray(ray), jnp.asarray(rank), jitter, steps)
+    t, _, _ = occupancy.distance(found, jnp.asarray(ray), jnp.asarray(rank), jitter, space)
     assert 5 < (counts > 0).sum() < rays
     x = np.asarray(origin)[ray] + np.asarray(t)[:, None] * np.asarray(direction)[ray]
     cell = np.clip(((x + 1) * 8).astype(int), 0, 15)
@@ -178,7 +182,7 @@ def test_samples_lie_in_occupied_cells_and_add_up_to_their_length(seed):
         within = (np.abs(points) < 1).all(-1)
         at = np.clip(((points + 1) * 8).astype(int), 0, 15)
         length = (np.asarray(grid.occupied)[tuple(at.T)] & within).mean() * 6
-        np.testing.assert_allclose(counts[k] * occupancy.step_length(steps), length, atol=0.02)
+        np.testing.assert_allclose(counts[k] * 2 * np.sqrt(3) / steps, length, atol=0.02)
 
 
 def test_distances_are_where_the_steps_look():
@@ -186,7 +190,7 @@ def test_distances_are_where_the_steps_look():
     found = occupancy.Found(jnp.float32([1.5, 0.0]), words, jnp.int32([4, 1]))
     jitter = jnp.float32([0.25, 0.75])
     ray, rank = jnp.int32([0, 0, 0, 0, 1]), jnp.int32([0, 1, 2, 3, 0])
-    t = occupancy.distance(found, ray, rank, jitter, 64)
+    t, _, _ = occupancy.distance(found, ray, rank, jitter, Space("bounded", 64))
     steps = np.array([0.25, 5.25, 7.25, 32.25, 34.75]) * 2 * np.sqrt(3) / 64
     begins = np.array([1.5, 1.5, 1.5, 1.5, 0.0])
     np.testing.assert_allclose(t, begins + steps, rtol=1e-6)
@@ -199,6 +203,6 @@ def test_the_threshold_bends_to_an_empty_scene():
     strict = replace(CONFIG, threshold=1e-9)
     key = jax.random.key(0)
     grid = occupancy.update(
-        occupancy.full(strict), lambda x: 1e-3 * (x[:, 0] > 0), key, strict, True, LENGTH
+        occupancy.full(strict), lambda x: 1e-3 * (x[:, 0] > 0), key, strict, True, SPACE
     )
     assert 0.4 < float(grid.occupied.mean()) < 0.6

@@ -11,6 +11,7 @@ from data.scene import Split
 from nerf import occupancy
 from nerf.occupancy import Occupancy
 from nerf.rays import DARK, Photographs, Rays, drawn, packed, rays_of
+from nerf.space import Space
 from nerf.train import slope_of_rays
 from tests.nerf.conftest import prepared, small_grid
 
@@ -89,7 +90,7 @@ def some_rays(seed):
     direction = aim / np.linalg.norm(aim, axis=-1, keepdims=True)
     background, photograph = rng.uniform(size=(2, RAYS, 3))
     share = np.full(RAYS, 1 / RAYS)
-    return Rays(*map(jnp.float32, (origin, direction, photograph, background, share)))
+    return Rays(*map(jnp.float32, (origin, direction, photograph, background, share, direction)))
 
 
 def grid_of(part, seed=0):
@@ -119,7 +120,9 @@ def fog(x):
 def occupied_steps(rays, grid, key):
     """Distances of each ray's steps in occupied cells."""
     jitter = np.asarray(jax.random.uniform(key, (RAYS,)))
-    found = occupancy.find(grid, rays.origin, rays.direction, jnp.asarray(jitter), STEPS)
+    found = occupancy.find(
+        grid, rays.origin, rays.direction, jnp.asarray(jitter), Space("bounded", STEPS)
+    )
     bits = (np.asarray(found.words)[:, :, None] >> np.arange(32, dtype=np.uint32)) & 1
     return [
         float(near) + (np.flatnonzero(row) + part) * LENGTH

@@ -10,7 +10,9 @@ import pytest
 from calculus import radiance
 from calculus.radiance.sampling import box_interval
 from nerf import occupancy
+from nerf.cameras import Cameras
 from nerf.render import OPAQUE, Draws, Renderer, hierarchical, shade
+from nerf.space import Space
 from nerf.train import start
 from tests.nerf.conftest import prepared, small_grid, tiny
 
@@ -80,16 +82,16 @@ def test_memory_stays_under_the_bound(config, steps, memory):
     def of_rays(count, *columns, dtype=jnp.float32):
         return jax.ShapeDtypeStruct((count, *columns), dtype)
 
-    rays, lens = renderer.rays, (of_rays(4), of_rays(3, 4))
+    rays, camera = renderer.rays, Cameras(of_rays(1, 4), of_rays(1, 3, 4))
     if state.grid is None:
-        programs = [renderer._whole.lower(state.params, of_rays(rays, 2), *lens)]
+        programs = [renderer._whole.lower(state.params, of_rays(rays, 2), camera)]
     else:
         looking = of_rays(renderer.rays_that_look, 2)
-        found = jax.eval_shape(renderer._find, state.grid, of_rays(rays, 2), *lens)
+        found = jax.eval_shape(renderer._find, state.grid, of_rays(rays, 2), camera)
         so_far = of_rays(rays, 5), of_rays(rays, dtype=jnp.int32)
         programs = [
-            renderer._find.lower(state.grid, looking, *lens),
-            renderer._advance.lower(state.params, of_rays(rays, 2), *found, *so_far, *lens),
+            renderer._find.lower(state.grid, looking, camera),
+            renderer._advance.lower(state.params, of_rays(rays, 2), *found, *so_far, camera),
         ]
     for program in programs:
         assert program.compile().memory_analysis().temp_size_in_bytes < memory * 2**20
@@ -122,11 +124,14 @@ def test_a_ray_that_is_opaque_asks_no_more_and_shows_the_same(photographs, raw, 
         jnp.asarray(view.pose),
     )
     near, far = box_interval(origin, direction)
-    length = occupancy.step_length(48)
+    space = Space("bounded", 48)
+    length = 2 * np.sqrt(3) / 48
     t = near[:, None] + (jnp.arange(48) + 0.5) * length  # the grid is full: all of them
     delta = jnp.where(t < far[:, None], length, 0.0)
     white = jnp.ones_like(origin)
-    whole, _ = shade(model.field(params), origin, direction, t, delta, white, radiance)
+    whole, _ = shade(
+        model.field(params), origin, direction, direction, t, delta, white, space, radiance
+    )
     bounds = 2 * OPAQUE, 2 * OPAQUE, 2 * OPAQUE * float(far.max())
     for a, b, bound in zip(seen, whole, bounds, strict=True):
         np.testing.assert_allclose(a.reshape(b.shape), b, atol=bound)
@@ -148,7 +153,8 @@ def test_fine_samples_do_not_train_the_coarse_network(photographs):
 
     def fine(params):
         middles = Draws.of(step.config, 4, None)
-        pixels = hierarchical(step.model, params, origin, direction, jnp.ones((4, 3)), middles)[1]
+        at = origin, direction, direction, jnp.ones((4, 3))
+        pixels = hierarchical(step.model, params, *at, middles)[1]
         return jnp.sum(pixels.colour)
 
     gradient = jax.grad(fine)(state.params)

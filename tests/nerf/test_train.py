@@ -12,6 +12,7 @@ import nerf.train as train_module
 from nerf.checkpoint import Checkpoints
 from nerf.rays import Packed
 from nerf.render import shade, shade_packed
+from nerf.space import Space
 from nerf.train import DROPS, learning_rate, loss_of_rays, optimiser, slope_of_rays, train
 from tests.nerf.conftest import prepared, small_grid, tiny
 
@@ -156,17 +157,20 @@ def test_a_step_of_packed_samples_is_the_step_of_each_ray_by_itself(photographs)
     rays, asked = step._asked(state, step.batch(state), step.photographs)
     assert isinstance(asked, Packed)
     field, stages = step.model.field(state.params), step.model.stages
-    at = rays.origin, rays.direction
+    at, space = (rays.origin, rays.direction, rays.view), Space.of(config)
     length = 2 * np.sqrt(3) / config.sampling.steps
     whole = jnp.full(asked.t.shape, length)
-    packed = shade_packed(field, *at, asked.t, whole, rays.background, asked.stream, stages)
+    np.testing.assert_allclose(asked.length, whole, rtol=1e-6)
+    packed, _ = shade_packed(
+        field, *at, asked.t, whole, rays.background, asked.stream, space, stages
+    )
     first = np.asarray(asked.stream.first)
     counts = np.diff(first)
     ranks = np.arange(counts.max())[None]
     within = ranks < counts[:, None]
     t = np.where(within, np.asarray(asked.t)[np.where(within, first[:-1, None] + ranks, 0)], 0.0)
     delta = np.where(within, length, 0.0)
-    each, _ = shade(field, *at, *map(jnp.float32, (t, delta)), rays.background, stages)
+    each, _ = shade(field, *at, *map(jnp.float32, (t, delta)), rays.background, space, stages)
     assert (counts > 0).sum() > 50 and (counts == 0).any()
     for a, b in zip(packed, each, strict=True):
         np.testing.assert_allclose(a, b, atol=2e-6)

@@ -1,0 +1,128 @@
+"""What one camera, carried about, took of one place: a folder of pictures, parted into splits."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from data.errors import InputError
+from data.normalise import Similarity, every_eighth, moved
+from data.pictures import ENDINGS, read_all, read_masks, size_of
+from data.scene import Split
+
+FACTORS = {"images": 1, "images_2": 2, "images_4": 4, "images_8": 8}
+"""Folders of the same pictures, and what their width and height were divided by."""
+
+
+class Folder(NamedTuple):
+    """A folder of pictures, and what is left to divide their width and height by."""
+
+    path: Path
+    downscale: int
+    warnings: tuple[str, ...] = ()
+
+
+def folder(path: Path, downscale: int) -> Folder:
+    """Of images, images_2, images_4, images_8 the one that is `images` at 1/downscale.
+
+    Else one that can be shrunk to it; where all are smaller, the largest, as it is.
+    """
+    there = {factor: path / name for name, factor in FACTORS.items() if _holds(path / name)}
+    if not there:
+        raise InputError(f"{path}: has no pictures in any of its folders {', '.join(FACTORS)}")
+    fitting = [factor for factor in there if downscale % factor == 0]
+    if fitting:
+        return Folder(there[max(fitting)], downscale // max(fitting))
+    largest = min(there)
+    if largest > downscale:
+        said = f"the largest pictures are in {there[largest].name}: they are at 1/{largest} of "
+        said += f"their size, not at 1/{downscale}"
+        return Folder(there[largest], 1, (said,))
+    raise InputError(
+        f"{path}: downscale {downscale} can't be made from the pictures in "
+        f"{', '.join(folder.name for folder in there.values())}; choose a multiple of {largest}"
+    )
+
+
+@dataclass(frozen=True)
+class Capture:
+    """Pictures with their cameras, in the files' units, before they are parted and read."""
+
+    path: Path
+    """The scene's folder."""
+    names: tuple[str, ...]
+    files: tuple[Path, ...]
+    poses: Float[np.ndarray, "n 3 4"]
+    sizes: Float[np.ndarray, "n 2"]
+    """Width and height of the pictures that the intrinsics belong to."""
+    intrinsics: Float[np.ndarray, "n 4"]
+    distortion: Float[np.ndarray, "n 8"] | None = None
+    fisheye: bool = False
+    masks: tuple[Path | None, ...] = ()
+    """A mask for each picture, or none at all."""
+    parts: Mapping[str, Int[np.ndarray, " picked"]] | None = None
+    """Indices of the pictures of each split; None: every eighth is for testing."""
+
+    def check(self) -> None:
+        """InputError for one picture alone, bad intrinsics, or pictures of another shape."""
+        if len(self.names) < 2:
+            raise InputError(f"{self.path}: has one picture only; a scene needs several views")
+        width, height = size_of(self.files[0])
+        for name, (w, h), lens in zip(self.names, self.sizes, self.intrinsics, strict=True):
+            where = f"{self.path}, camera of {name!r}"
+            if not (1 <= w < 1e6 and 1 <= h < 1e6):  # nor is NaN
+                raise InputError(f"{where}: can't be of a picture of {w:g}x{h:g} pixels")
+            side = max(w, h)
+            sound = np.isfinite(lens).all() and (lens[:2] > side / 100).all()
+            if not (sound and (lens[:2] < 1000 * side).all() and (abs(lens[2:]) < 10 * side).all()):
+                raise InputError(
+                    f"{where}: focal length {lens[0]:g}, {lens[1]:g} or principal point "
+                    f"{lens[2]:g}, {lens[3]:g} can't be of a picture of {w:g}x{h:g} pixels"
+                )
+            if abs(width * h / w - height) > 1 + 0.02 * height:
+                raise InputError(
+                    f"{where}: is of a picture of {w:g}x{h:g} pixels, but the pictures are "
+                    f"{width}x{height}: they were turned or cropped after poses were found"
+                )
+
+    def splits(
+        self, similarity: Similarity, downscale: int, wanted: tuple[str, ...] | None
+    ) -> dict[str, Split]:
+        """The pictures, parted; intrinsics that follow their true size."""
+        indices = every_eighth(self.names) if self.parts is None else self.parts
+        for name in wanted or ():
+            if name not in indices:
+                raise InputError(f"{self.path}: has no split {name!r}; it has {', '.join(indices)}")
+        splits = {
+            name: self._split(indices[name], similarity, downscale) for name in wanted or indices
+        }
+        sizes = {(split.width, split.height) for split in splits.values()}
+        if len(sizes) > 1:
+            raise InputError(f"{self.path}: the pictures differ in size: {sorted(sizes)}")
+        return splits
+
+    def _split(self, picked: np.ndarray, similarity: Similarity, downscale: int) -> Split:
+        pictures = read_all([self.files[k] for k in picked], downscale)
+        _, height, width, _ = pictures.shape
+        masks = [self.masks[k] for k in picked] if self.masks else []
+        zoom = np.array([width, height]) / self.sizes[picked]
+        return Split(
+            names=tuple(self.names[k] for k in picked),
+            pictures=pictures,
+            intrinsics=(self.intrinsics[picked] * np.tile(zoom, 2)).astype(np.float32),
+            poses=moved(similarity, self.poses[picked]).astype(np.float32),
+            distortion=None
+            if self.distortion is None
+            else self.distortion[picked].astype(np.float32),
+            fisheye=self.fisheye,
+            masks=read_masks(masks, (width * downscale, height * downscale), downscale)
+            if any(masks)
+            else None,
+        )
+
+
+def _holds(folder: Path) -> bool:
+    return any(file.suffix.lower() in ENDINGS for file in folder.rglob("*"))

@@ -1,0 +1,170 @@
+"""COLMAP's format: sparse/0, binary or text, beside images, images_2, images_4, images_8.
+
+COLMAP's pose maps world to camera, whose axes are right, down, forwards (OpenCV):
+
+    x_camera = R x + t    so that    o = -R^T t,    T_world_camera = [R^T diag(1, -1, -1) | o]  (1)
+"""
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from data import files, sparse
+from data.capture import Capture, Folder, folder
+from data.errors import InputError, one_line
+from data.normalise import similarity
+from data.scene import Scene
+
+ONE_FOCAL = {
+    "SIMPLE_PINHOLE",
+    "SIMPLE_RADIAL",
+    "RADIAL",
+    "SIMPLE_FISHEYE",
+    "SIMPLE_RADIAL_FISHEYE",
+    "RADIAL_FISHEYE",
+}
+PERSPECTIVE = {"SIMPLE_PINHOLE", "PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV", "FULL_OPENCV"}
+FISHEYE = {
+    "SIMPLE_FISHEYE",
+    "FISHEYE",
+    "SIMPLE_RADIAL_FISHEYE",
+    "RADIAL_FISHEYE",
+    "OPENCV_FISHEYE",
+}
+"""After focal length and principal point each has its coefficients in Split.distortion's order."""
+AXES = np.diag([1.0, -1.0, -1.0])
+"""From OpenCV's axes of a camera to ours, and back."""
+
+
+def recognises(path: Path) -> bool:
+    """Whether the folder holds a scene in this format."""
+    return bool(sparse.folders(path))
+
+
+def load(path: Path, downscale: int, bound: float | None, wanted: tuple[str, ...] | None) -> Scene:
+    """The scene in folder `path`; see `data.load`. Of several models the largest."""
+    models = [sparse.read(place) for place in sparse.folders(path)]
+    model = max(models, key=lambda model: len(model.pictures))
+    found = folder(path, downscale)
+    capture, warnings = _capture(path, model, found)
+    if len(models) > 1:
+        sizes = ", ".join(f"{m.path.relative_to(path)} has {len(m.pictures)}" for m in models)
+        warnings = (
+            f"of {len(models)} models {model.path.relative_to(path)} was taken, which has the "
+            f"most pictures: {sizes}",
+            *warnings,
+        )
+    capture.check()
+    placed = similarity(capture.poses, "unbounded")
+    if bound is not None:
+        placed = placed._replace(scale=1 / bound)
+    return Scene(
+        name=path.resolve().name,
+        path=path,
+        splits=capture.splits(placed, found.downscale, wanted),
+        scale=placed.scale,
+        motion=placed.motion,
+        space="unbounded",
+        warnings=(*warnings, *found.warnings),
+    )
+
+
+def lens(
+    camera: sparse.Lens, where: str
+) -> tuple[Float[np.ndarray, "4"], Float[np.ndarray, "8"], bool]:
+    """Intrinsics, distortion, and whether it is a fisheye; InputError for models not known here."""
+    model, parameters = camera.model, camera.parameters
+    if not (0 < camera.width < 10**6 and 0 < camera.height < 10**6):
+        raise InputError(f"{where}: can't be of a picture of {camera.width}x{camera.height} pixels")
+    if model not in PERSPECTIVE | FISHEYE:
+        raise InputError(
+            f"{where}: camera model {model} is not supported; run COLMAP again with OPENCV or "
+            "OPENCV_FISHEYE, or undistort the pictures with its image_undistorter"
+        )
+    if model in ONE_FOCAL:
+        parameters = parameters[:1] + parameters
+    distortion = np.zeros(8)
+    distortion[: len(parameters) - 4] = parameters[4:]
+    if not (np.abs(distortion) < 1e4).all():  # nor is NaN
+        raise InputError(f"{where}: its distortion {parameters[4:]} can't be a lens's")
+    return np.array(parameters[:4]), distortion, model in FISHEYE
+
+
+def pose(picture: sparse.Picture, where: str) -> Float[np.ndarray, "3 4"]:
+    """T_world_camera in our axes; InputError where the file's is no rigid motion."""
+    q, t = np.array(picture.quaternion), np.array(picture.t)
+    if not ((np.abs(q) < 2).all() and abs(q @ q - 1) < 1e-2 and (np.abs(t) < 1e9).all()):
+        raise InputError(
+            f"{where}: quaternion {picture.quaternion} (to be of length 1) and translation "
+            f"{picture.t} are no rigid motion; export the model again"
+        )
+    w, x, y, z = q / np.linalg.norm(q)
+    R = np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+        ]
+    )
+    return np.concatenate([R.T @ AXES, -R.T @ t[:, None]], axis=1)  # (1)
+
+
+def _capture(path: Path, model: sparse.Model, found: Folder) -> tuple[Capture, tuple[str, ...]]:
+    pictures, taken, warnings = _present(model, found.path)
+    lenses = {}
+    for key, name in {picture.camera: picture.name for picture in pictures}.items():
+        if key not in model.cameras:
+            raise InputError(
+                f"{model.path}: {name!r} was taken by camera {key}, which is not among its "
+                "cameras; export the model again"
+            )
+        lenses[key] = lens(model.cameras[key], f"{model.path}, camera {key}")
+    used = [lenses[picture.camera] for picture in pictures]
+    fisheye = used[0][2]
+    if any(kind != fisheye for _, _, kind in used):
+        raise InputError(
+            f"{model.path}: has fisheye and perspective pictures; keep those of one kind"
+        )
+    distortion = np.stack([coefficients for _, coefficients, _ in used])
+    sizes = [model.cameras[picture.camera][1:3] for picture in pictures]
+    bare = tuple(files.bare(picture.name) for picture in pictures)
+    unique = len(set(bare)) == len(bare)
+    capture = Capture(
+        path=path,
+        names=bare if unique else tuple(picture.name for picture in pictures),
+        files=tuple(taken),
+        poses=np.stack([pose(p, f"{model.path}, picture {p.name!r}") for p in pictures]),
+        sizes=np.array(sizes, np.float64),
+        intrinsics=np.stack([intrinsics for intrinsics, _, _ in used]),
+        distortion=distortion if fisheye or distortion.any() else None,
+        fisheye=fisheye,
+    )
+    return capture, warnings
+
+
+def _present(
+    model: sparse.Model, place: Path
+) -> tuple[list[sparse.Picture], list[Path], tuple[str, ...]]:
+    """The registered pictures whose files are there, in the order of names, and what is missing."""
+    pictures = sorted(model.pictures, key=lambda picture: picture.name)
+    if not pictures:
+        raise InputError(f"{model.path}: has no registered pictures; run COLMAP again")
+    for a, b in pairwise(pictures):
+        if a.name == b.name:
+            raise InputError(f"{model.path}: names {a.name!r} twice; export the model again")
+    taken = [files.inside(place, picture.name, str(model.path)) for picture in pictures]
+    there = {k for k, file in enumerate(taken) if files.is_file(file)}
+    missing = [picture.name for k, picture in enumerate(pictures) if k not in there]
+    if not missing:
+        return pictures, taken, ()
+    said = f"{len(missing)} of {len(pictures)} pictures that {model.path} names are not in {place}"
+    said += f": {', '.join(missing[:3])}{', ...' if missing[3:] else ''}"
+    if not there:
+        raise InputError(f"{said}; put them there")
+    return (
+        [pictures[k] for k in sorted(there)],
+        [taken[k] for k in sorted(there)],
+        (one_line(f"{said}; they were left out"),),
+    )

@@ -1,0 +1,145 @@
+"""The LLFF format: poses_bounds.npy beside images, images_4, images_8.
+
+A row of poses_bounds.npy is a 3x5 matrix and two bounds:
+
+    [down  right  backwards | o | h w f],  near  far
+
+the first three columns the camera's axes in the world, o its centre, h, w and f the picture's
+height, width and focal length in pixels, near and far the depths between which things were seen.
+"""
+
+import io
+import math
+import warnings
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+from numpy.lib import format as npy
+
+from data.capture import Capture, folder
+from data.errors import InputError
+from data.normalise import Similarity, moved, similarity
+from data.pictures import ENDINGS
+from data.poses import rigid
+from data.scene import Scene, Space
+
+TILT_RADIANS = math.radians(30)
+"""How far a camera may be turned from the average one, where all look one way."""
+MARGIN = 0.9
+"""Of the way to the nearest thing: where the near plane stands."""
+
+LARGEST = 2**26
+"""Bytes of poses_bounds.npy, half a million poses: more is not read into memory."""
+
+
+def recognises(path: Path) -> bool:
+    """Whether the folder holds a scene in this format."""
+    return (path / "poses_bounds.npy").is_file()
+
+
+def load(path: Path, downscale: int, bound: float | None, wanted: tuple[str, ...] | None) -> Scene:
+    """The scene in folder `path`; see `data.load`.
+
+    Cameras that look one way are turned to look along -z, and scaled so that all they see lies
+    beyond the plane z = -1; `bound`, if given, is that plane's distance in the files' units.
+    """
+    file = path / "poses_bounds.npy"
+    found = folder(path, downscale)
+    pictures = sorted(p for p in found.path.iterdir() if p.suffix.lower() in ENDINGS)
+    if not pictures:
+        raise InputError(f"{found.path}: has no pictures, or only in folders within it")
+    table = _read(file, len(pictures), found.path)
+    rows = table[:, :15].reshape(-1, 3, 5)
+    axes = np.stack([rows[:, :, 1], -rows[:, :, 0], rows[:, :, 2], rows[:, :, 3]], axis=-1)
+    h, w, f = rows[:, :, 4].T
+    capture = Capture(
+        path=path,
+        names=tuple(picture.stem for picture in pictures),
+        files=tuple(pictures),
+        poses=np.stack([rigid(pose, f"{file}, pose {k}") for k, pose in enumerate(axes)]),
+        sizes=np.stack([w, h], axis=-1),
+        intrinsics=np.stack([f, f, w / 2, h / 2], axis=-1),
+    )
+    capture.check()
+    space, placed = _place(capture, table[:, 15])
+    if bound is not None:
+        placed = placed._replace(scale=1 / bound)
+        foremost = -moved(placed, capture.poses)[:, 2, 3].min()
+        if space == "forward" and foremost >= 1:
+            raise InputError(
+                f"{path}: bound {bound} puts the near plane behind a camera; give at least "
+                f"{1.1 * foremost * bound:.3g}, or none"
+            )
+    return Scene(
+        name=path.resolve().name,
+        path=path,
+        splits=capture.splits(placed, found.downscale, wanted),
+        scale=placed.scale,
+        motion=placed.motion,
+        space=space,
+        warnings=found.warnings,
+    )
+
+
+def _place(capture: Capture, near: Float[np.ndarray, " n"]) -> tuple[Space, Similarity]:
+    """Forward if the cameras are turned little, stand before all they see, and see only -z."""
+    forward = similarity(capture.poses, "forward")
+    poses = moved(forward, capture.poses)
+    cosine = np.clip(poses[:, 2, 2], -1, 1)  # of the angle between a camera's axis and -z
+    ahead = near * cosine - poses[:, 2, 3]  # from the middle to the nearest thing, along -z
+    half_view = np.arctan(np.hypot(*(capture.intrinsics[:, 2:] / capture.intrinsics[:, :2]).T))
+    tilt = np.arccos(cosine)
+    widest = (tilt + half_view).max()
+    if ahead.min() > 0 and tilt.max() < TILT_RADIANS and widest < math.radians(80):
+        return "forward", forward._replace(scale=float(1 / (MARGIN * ahead.min())))
+    return "unbounded", similarity(capture.poses, "unbounded")
+
+
+def _read(file: Path, pictures: int, folder: Path) -> Float[np.ndarray, "n 17"]:
+    """The rows, of which there must be one for each picture.
+
+    By hand and not by np.load, which makes room for whatever sizes a broken header claims.
+    """
+    try:
+        if file.stat().st_size > LARGEST:
+            raise ValueError(f"it is larger than {LARGEST} bytes")
+        data = file.read_bytes()
+        stream = io.BytesIO(data)
+        version = npy.read_magic(stream)
+        header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of headers that Python 2 wrote
+            shape, columns_first, dtype = header(stream)
+        if dtype.hasobject:
+            raise ValueError("it holds Python objects")
+    except Exception as error:  # numpy meets broken bytes with exceptions of every kind
+        raise _unreadable(file, " ".join(str(error).split()) or type(error).__name__) from error
+    if len(shape) != 2 or shape[1] != 17 or dtype.kind not in "fiu":
+        raise InputError(
+            f"{file}: holds {dtype} of shape {shape}; it must be a row of 17 numbers for each "
+            "picture"
+        )
+    if shape[0] != pictures:
+        raise InputError(
+            f"{file}: has {shape[0]} poses, but {folder} holds {pictures} pictures; "
+            "there must be one for each (where a COLMAP model lies beside it, it can be removed)"
+        )
+    if 17 * pictures * dtype.itemsize > len(data) - stream.tell():
+        raise _unreadable(file, "it is cut short")
+    found = np.frombuffer(data, dtype, 17 * pictures, stream.tell())
+    with np.errstate(all="ignore"):  # what is no float64 becomes infinite, and is refused below
+        table = found.reshape(shape, order="F" if columns_first else "C").astype(np.float64)
+    for k, row in enumerate(table):
+        if not np.isfinite(row).all():
+            raise InputError(f"{file}, pose {k}: has a number that is not finite; write it again")
+        if not 0 < row[15] < row[16] < 1e9:
+            raise InputError(
+                f"{file}, pose {k}: its bounds are {row[15]:g} and {row[16]:g}; they are depths, "
+                "0 < near < far"
+            )
+    return table
+
+
+def _unreadable(file: Path, reason: str) -> InputError:
+    return InputError(f"{file}: can't be read as an array of numbers ({reason}); write it again")

@@ -1,0 +1,205 @@
+"""Picture files -> one array of bytes: every format, in parallel, in bounded memory.
+
+A picture is taken as its pixels are stored. An orientation that a camera noted beside them (EXIF)
+is not applied: lens and pose were found for the pixels as stored, and a turned picture would have
+its width and height, and the point that the lens looks at, in the wrong places.
+"""
+
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, UInt8
+from PIL import Image
+
+from data import exr
+from data.errors import InputError
+
+ENDINGS = (".png", ".webp", ".jpg", ".jpeg", ".exr")
+_FORMATS = ("PNG", "WEBP", "JPEG")
+"""What Pillow may take a file for, whatever its name ends in: no format that runs programs."""
+MOST_PIXELS = 2**26
+"""Of one picture, 8192 x 8192: more is taken for a small file that means to fill the memory."""
+_BAND = 2**22
+"""Pixels that are averaged at a time."""
+
+
+def _physical_memory() -> int:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # the system doesn't say
+        return 2**33
+
+
+MOST_BYTES = _physical_memory() // 4
+"""Of memory for the pictures of one split; what needs more lies in a file, of which the system
+keeps in memory what is in use."""
+
+
+def size_of(file: Path) -> tuple[int, int]:
+    """Width and height by the header; InputError for what is no picture, or too large a one."""
+    width, height = _trying(file, exr.size_of if _is_exr(file) else _size)
+    if width * height > MOST_PIXELS:
+        raise InputError(
+            f"{file}: {width}x{height} is more than the {MOST_PIXELS} pixels that a picture may "
+            "have; make it smaller"
+        )
+    return width, height
+
+
+def read_all(files: Sequence[Path], downscale: int = 1) -> UInt8[np.ndarray, "pictures h w 4"]:
+    """Straight RGBA of all files, which are of one size, at 1/downscale of it.
+
+    A memory-mapped file where that is more than MOST_BYTES.
+    """
+    width, height = _one_size(files, downscale)
+    pictures = _room((len(files), height // downscale, width // downscale, 4))
+
+    def read(k: int) -> None:
+        picture = _trying(files[k], _decoded)
+        if picture.shape[:2] != (height, width):
+            raise InputError(f"{files[k]}: changed while it was read; start again")
+        pictures[k] = shrink(picture, downscale)
+
+    _each(read, files, width * height)
+    return pictures
+
+
+def read_masks(
+    files: Sequence[Path | None], size: tuple[int, int], downscale: int = 1
+) -> Bool[np.ndarray, "pictures h w"]:
+    """Which pixels of the pictures, of `size` as stored, to learn from; None for all of one.
+
+    A mask is black where nothing is to be learnt. A pixel of a smaller picture counts if all that
+    it was averaged from does.
+    """
+    w, h = size[0] // downscale, size[1] // downscale
+    masks = np.ones((len(files), h, w), bool)
+    for file in files:
+        if file is not None and (found := size_of(file)) != size:
+            raise InputError(
+                f"{file}: is {found[0]}x{found[1]}, but its picture is {size[0]}x{size[1]}; "
+                "a mask must have its picture's size"
+            )
+
+    def read(k: int) -> None:
+        file = files[k]
+        if file is not None:
+            white = _trying(file, _decoded)[..., :3].max(-1) > 127
+            masks[k] = white.reshape(h, downscale, w, downscale).all((1, 3))
+
+    _each(read, files, size[0] * size[1])
+    return masks
+
+
+def shrink(picture: UInt8[np.ndarray, "h w 4"], factor: int) -> UInt8[np.ndarray, "_ _ 4"]:
+    """The picture at 1/factor of its width and height, averaged over blocks.
+
+    Colours are weighted by alpha: a transparent pixel has no colour of its own, and must not
+    darken the silhouette it stands beside.
+    """
+    if factor == 1:
+        return picture
+    h, w, _ = picture.shape
+    small = np.empty((h // factor, w // factor, 4), np.uint8)
+    rows = max(1, _BAND // (w * factor))
+    for top in range(0, len(small), rows):  # a band at a time: as floats it is eight times as large
+        band = picture[top * factor : (top + rows) * factor].astype(np.float64) / 255
+        blocks = band.reshape(-1, factor, w // factor, factor, 4)
+        alpha = blocks[..., 3:].mean((1, 3))
+        colour = (blocks[..., :3] * blocks[..., 3:]).mean((1, 3)) / np.maximum(alpha, 1e-9)
+        small[top : top + rows] = np.round(np.concatenate([colour, alpha], axis=-1) * 255)
+    return small
+
+
+def _one_size(files: Sequence[Path], downscale: int) -> tuple[int, int]:
+    if not files:
+        raise InputError("no pictures to read: the scene names none that exists")
+    sizes = [size_of(file) for file in files]
+    width, height = sizes[0]
+    for file, (w, h) in zip(files, sizes, strict=True):
+        if (w, h) != (width, height):
+            raise InputError(
+                f"{file}: is {w}x{h}, but {files[0]} is {width}x{height}; "
+                "all pictures must be of one size"
+            )
+    if width % downscale or height % downscale:
+        raise InputError(
+            f"{files[0]}: {width}x{height} can't be divided by downscale {downscale}; "
+            "choose another"
+        )
+    return width, height
+
+
+def _room(shape: tuple[int, ...]) -> np.ndarray:
+    """An array of bytes: in memory, or beyond MOST_BYTES in a file that ends with the process."""
+    needed = int(np.prod(shape, dtype=object))
+    if needed <= MOST_BYTES:
+        return np.empty(shape, np.uint8)
+    # the usual folder for what is temporary is often memory itself
+    folder = os.environ.get("TMPDIR") or ("/var/tmp" if Path("/var/tmp").is_dir() else None)
+    folder = folder or tempfile.gettempdir()
+    try:
+        free = shutil.disk_usage(folder).free
+        if needed > free:  # written to nonetheless, the process would be ended by the system
+            raise OSError(f"{free / 2**30:.1f} GiB are free")
+        with tempfile.TemporaryFile(dir=folder) as file:
+            return np.memmap(file, np.uint8, "w+", shape=shape)
+    except OSError as error:
+        raise InputError(
+            f"{shape[0]} pictures of {shape[2]}x{shape[1]} need {needed / 2**30:.1f} GiB in "
+            f"{folder}: {error.strerror or error}; raise --data.downscale or set TMPDIR"
+        ) from None
+
+
+def _each(do: Callable[[int], None], files: Sequence[Path | None], pixels: int) -> None:
+    """do(0), do(1) .. for all files in parallel, as many at a time as memory holds decoded."""
+    floats = any(file is not None and _is_exr(file) for file in files)
+    at_a_time = MOST_BYTES // (pixels * (100 if floats else 16))
+    at_a_time = max(1, min(os.cpu_count() or 1, at_a_time))
+    with warnings.catch_warnings(), ThreadPoolExecutor(at_a_time) as pool:
+        warnings.filterwarnings("ignore", module=r"PIL\.")  # remarks on what beside the pixels lies
+        for _ in pool.map(do, range(len(files))):
+            pass
+
+
+def _is_exr(file: Path) -> bool:
+    return file.suffix.lower() == ".exr"
+
+
+def _size(file: Path) -> tuple[int, int]:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        try:
+            with Image.open(file, formats=_FORMATS) as image:
+                return image.size
+        except Image.DecompressionBombError:
+            raise InputError(
+                f"{file}: is more than the {MOST_PIXELS} pixels that a picture may have; "
+                "make it smaller"
+            ) from None
+
+
+def _decoded(file: Path) -> UInt8[np.ndarray, "h w 4"]:
+    if _is_exr(file):
+        return exr.read(file)
+    with Image.open(file, formats=_FORMATS) as image:
+        if image.mode.startswith("I"):  # grey in 16 bits; of colours Pillow keeps the high byte too
+            grey = (np.asarray(image).astype(np.int64) >> 8).astype(np.uint8)
+            return np.stack([grey, grey, grey, np.full_like(grey, 255)], axis=-1)
+        return np.asarray(image.convert("RGBA"))
+
+
+def _trying(file: Path, do: Callable):
+    try:
+        return do(file)
+    except InputError:
+        raise
+    except Exception as error:  # decoders meet broken bytes with exceptions of every kind
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{file}: can't be decoded as a picture: {reason}") from error

@@ -1,0 +1,217 @@
+"""COLMAP's sparse model as its files hold it: cameras and registered pictures, binary or text.
+
+Every count is checked against what is left of the file before anything is made of it.
+"""
+
+import mmap
+import struct
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from data.errors import InputError
+from data.files import is_file
+
+MODELS = {
+    "SIMPLE_PINHOLE": (0, 3),
+    "PINHOLE": (1, 4),
+    "SIMPLE_RADIAL": (2, 4),
+    "RADIAL": (3, 5),
+    "OPENCV": (4, 8),
+    "OPENCV_FISHEYE": (5, 8),
+    "FULL_OPENCV": (6, 12),
+    "FOV": (7, 5),
+    "SIMPLE_RADIAL_FISHEYE": (8, 4),
+    "RADIAL_FISHEYE": (9, 5),
+    "THIN_PRISM_FISHEYE": (10, 12),
+    "RAD_TAN_THIN_PRISM_FISHEYE": (11, 16),
+    "SIMPLE_DIVISION": (12, 4),
+    "DIVISION": (13, 5),
+    "SIMPLE_FISHEYE": (14, 3),
+    "FISHEYE": (15, 4),
+    "EUCM": (16, 6),
+    "EQUIRECTANGULAR": (17, 2),
+}
+"""Camera models: their number in binary files, and how many parameters they have."""
+_NAMES = {number: name for name, (number, _) in MODELS.items()}
+_PLACES = ("sparse/0", "sparse", "colmap/sparse/0")
+_LONGEST_NAME = 4096
+
+
+class Lens(NamedTuple):
+    """A camera, in COLMAP's words: model and parameters."""
+
+    model: str
+    width: int
+    height: int
+    parameters: tuple[float, ...]
+
+
+class Picture(NamedTuple):
+    """A registered picture: x_camera = R(quaternion) x_world + t, in OpenCV's axes."""
+
+    name: str
+    camera: int
+    quaternion: tuple[float, ...]
+    """w x y z."""
+    t: tuple[float, ...]
+
+
+class Model(NamedTuple):
+    """One reconstruction."""
+
+    path: Path
+    cameras: dict[int, Lens]
+    pictures: tuple[Picture, ...]
+
+
+def folders(path: Path) -> list[Path]:
+    """The folders under a scene's folder that hold a model, in order."""
+    numbered = [p for p in (path / "sparse").glob("*") if p.name.isdecimal()]
+    places = [path / place for place in _PLACES]
+    places += sorted(numbered, key=lambda p: int(p.name[:9]))
+    return [p for p in dict.fromkeys(places) if _file(p, "cameras") and _file(p, "images")]
+
+
+def read(folder: Path) -> Model:
+    """The model in a folder; InputError where a file is cut short or says what can't be."""
+    cameras_file, images_file = _file(folder, "cameras"), _file(folder, "images")
+    assert cameras_file and images_file, "folders() finds only such as have both"
+    cameras = _unique(_parsed(cameras_file, _binary_cameras, _text_cameras), cameras_file)
+    pictures = _unique(_parsed(images_file, _binary_pictures, _text_pictures), images_file)
+    return Model(folder, cameras, tuple(pictures.values()))
+
+
+def _file(folder: Path, stem: str) -> Path | None:
+    """Binary before text, as COLMAP itself reads them."""
+    candidates = (folder / f"{stem}.bin", folder / f"{stem}.txt")
+    return next((file for file in candidates if is_file(file)), None)
+
+
+def _unique(entries: Iterable[tuple[int, Any]], file: Path) -> dict[int, Any]:
+    found: dict[int, Any] = {}
+    for key, entry in entries:
+        if key in found:
+            raise InputError(f"{file}: has two entries numbered {key}; export the model again")
+        found[key] = entry
+    return found
+
+
+def _parsed(file: Path, binary: Callable, text: Callable) -> Iterator:
+    try:
+        if file.suffix == ".txt":
+            with file.open(encoding="utf-8") as lines:
+                yield from text(lines, file)
+            return
+        if file.stat().st_size < 8:
+            raise _cut_short(file)
+        with file.open("rb") as f, mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            yield from binary(_Bytes(data, file))
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file}: has text that is not UTF-8; export the model again") from error
+    except OSError as error:
+        raise InputError(f"{file}: can't be read: {error}") from error
+
+
+def _cut_short(file: Path) -> InputError:
+    return InputError(f"{file}: is cut short or corrupt; export the model again")
+
+
+class _Bytes:
+    """A binary file from front to back; InputError instead of a step beyond its end."""
+
+    def __init__(self, data: mmap.mmap, file: Path):
+        self.data, self.file, self.at = data, file, 0
+
+    def take(self, form: str) -> tuple:
+        layout = struct.Struct("<" + form)
+        self.skip(layout.size)
+        return layout.unpack_from(self.data, self.at - layout.size)
+
+    def skip(self, size: int) -> None:
+        if size > len(self.data) - self.at:
+            raise _cut_short(self.file)
+        self.at += size
+
+    def name(self) -> str:
+        end = self.data.find(b"\0", self.at, self.at + _LONGEST_NAME)
+        if end < 0:
+            raise _cut_short(self.file)
+        start, self.at = self.at, end + 1
+        return self.data[start:end].decode("utf-8")
+
+    def entries(self, smallest: int) -> Iterator[None]:
+        """As many steps as the count that comes next says, if so many entries can be there."""
+        (count,) = self.take("Q")
+        if count * smallest > len(self.data) - self.at:
+            raise _cut_short(self.file)
+        for _ in range(count):
+            yield
+        if self.at != len(self.data):
+            raise InputError(
+                f"{self.file}: goes on after the last of its {count} entries; export it again"
+            )
+
+
+def _binary_cameras(data: _Bytes) -> Iterator[tuple[int, Lens]]:
+    for _ in data.entries(smallest=24):
+        key, number, width, height = data.take("IiQQ")
+        if number not in _NAMES:
+            raise InputError(f"{data.file}: camera {key} has an unknown model, number {number}")
+        model = _NAMES[number]
+        yield key, Lens(model, width, height, data.take(f"{MODELS[model][1]}d"))
+
+
+def _binary_pictures(data: _Bytes) -> Iterator[tuple[int, Picture]]:
+    for _ in data.entries(smallest=73):
+        key, *numbers, camera = data.take("I7dI")
+        name = data.name()
+        (points,) = data.take("Q")
+        data.skip(24 * points)
+        yield key, Picture(name, camera, tuple(numbers[:4]), tuple(numbers[4:]))
+
+
+def _text_cameras(lines: Iterable[str], file: Path) -> Iterator[tuple[int, Lens]]:
+    for number, line in enumerate(lines, 1):
+        words = line.split()
+        if not words or words[0].startswith("#"):
+            continue
+        where = f"{file}, line {number}"
+        if len(words) < 5:
+            raise InputError(f"{where}: a camera is CAMERA_ID MODEL WIDTH HEIGHT PARAMS...")
+        model = words[1]
+        if model not in MODELS:
+            raise InputError(f"{where}: unknown camera model {model[:40]!r}")
+        if len(words) != 4 + MODELS[model][1]:
+            raise InputError(
+                f"{where}: {model} has {MODELS[model][1]} parameters, not {len(words) - 4}"
+            )
+        key, width, height = _numbers(int, [words[0], *words[2:4]], where)
+        yield key, Lens(model, width, height, _numbers(float, words[4:], where))
+
+
+def _text_pictures(lines: Iterable[str], file: Path) -> Iterator[tuple[int, Picture]]:
+    numbered = enumerate(lines, 1)
+    for number, line in numbered:
+        words = line.split(maxsplit=9)  # what is left is the name, with its spaces
+        if not words or words[0].startswith("#"):
+            continue
+        where = f"{file}, line {number}"
+        if len(words) < 10:
+            raise InputError(
+                f"{where}: a picture is IMAGE_ID QW QX QY QZ TX TY TZ CAMERA_ID NAME, "
+                "and its points in the line below"
+            )
+        key, camera = _numbers(int, [words[0], words[8]], where)
+        motion = _numbers(float, words[1:8], where)
+        yield key, Picture(words[9].rstrip("\r\n"), camera, motion[:4], motion[4:])
+        next(numbered, None)  # its points, a line that may be empty
+
+
+def _numbers(kind: type, words: list[str], where: str) -> tuple:
+    try:
+        if max(map(len, words)) > 60:
+            raise ValueError("no number is so long")
+        return tuple(kind(word) for word in words)
+    except ValueError:
+        raise InputError(f"{where}: {' '.join(words)[:80]!r} are not all numbers") from None

@@ -1,0 +1,140 @@
+"""How rays go through space, and where in the field's cube the points on them lie.
+
+The field and the occupancy grid know the cube [-1, 1]^3 and nothing else.
+
+bounded     what matters lies in the cube: a ray is asked at even steps between its two faces.
+forward     cameras side by side that look along -z, nothing nearer than the plane z = -1: rays are
+            taken to normalised device coordinates, where they are straight again and all that is
+            seen lies in the cube. Even steps there are even in 1 / depth.
+unbounded   surroundings without an end: points are drawn into a ball of radius 2, and that into
+            the cube. Steps are even near the camera, and further away even in 1 / distance.
+"""
+
+import math
+from dataclasses import replace
+from types import ModuleType
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+import data.scene
+from calculus import radiance
+from calculus.radiance import sampling
+from data.errors import InputError
+from data.scene import Scene, Split
+from nerf.config import Config
+
+EVEN = 2.0
+"""Distance up to which steps are even (unbounded): half of them lie before it, scene units."""
+
+SPREAD = {"bounded": 0.0, "forward": 0.0, "unbounded": 0.01}
+"""What spreading weights along a ray costs, if the config doesn't say."""
+
+
+class Space(NamedTuple):
+    """A kind of space, and into how many steps a ray through it is cut."""
+
+    kind: data.scene.Space = "bounded"
+    steps: int = 512
+    near: float = 0.0
+    """Distance from the camera before which nothing is asked (unbounded), scene units."""
+    slope: tuple[float, float] = (1.0, 1.0)
+    """Half width and half height of what is seen at depth 1 (forward)."""
+
+    @classmethod
+    def of(cls, config: Config) -> "Space":
+        """That of a run."""
+        kind = "bounded" if config.data.space == "auto" else config.data.space
+        slope = config.data.slope
+        return cls(kind, config.sampling.steps, config.sampling.near, (slope[0], slope[1]))
+
+    def entered(
+        self, origin: Float[Array, "rays 3"], direction: Float[Array, "rays 3"], stages: ModuleType
+    ) -> tuple[Float[Array, "rays 3"], Float[Array, "rays 3"]]:
+        """Rays as the field's space has them; directions of length one."""
+        if self.kind != "forward":
+            return origin, direction
+        near, slope = (jnp.asarray(v, origin.dtype) for v in (1.0, self.slope))
+        origin, direction = stages.ndc(origin, direction, near, slope)
+        return origin, direction / jnp.linalg.norm(direction, axis=-1, keepdims=True)
+
+    def interval(
+        self, origin: Float[Array, "rays 3"], direction: Float[Array, "rays 3"]
+    ) -> tuple[Float[Array, " rays"], Float[Array, " rays"]]:
+        """Distances between which rays are asked."""
+        if self.kind == "unbounded":
+            near = jnp.full(len(origin), self.near, origin.dtype)
+            return near, jnp.full_like(near, self.distance(self.near, self.steps))
+        return sampling.box_interval(origin, direction)
+
+    def distance(self, t_near, step):
+        """How far along its ray a step lies, or a part of one, counted from t_near."""
+        if self.kind != "unbounded":
+            return t_near + step * (2 * math.sqrt(3) / self.steps)
+        # the last step ends short of infinity; what is beyond, to fill a word of bits, is its end
+        u = jnp.minimum(step, self.steps) / (self.steps + 1)
+        return t_near + EVEN * jnp.where(u < 0.5, 2 * u, 1 / (2 - 2 * u))
+
+    def length(self, step):
+        """How long a step is, scene units."""
+        if self.kind != "unbounded":
+            return jnp.full(step.shape, 2 * math.sqrt(3) / self.steps, float)
+        first = jnp.floor(step)
+        return self.distance(0.0, first + 1) - self.distance(0.0, first)
+
+    def length_at(self, place: Float[Array, "n 3"]) -> Float[Array, " n"]:
+        """How long a step is, about, that goes through a place of the cube; 0 where none does."""
+        if self.kind != "unbounded":
+            return self.length(place[:, 0])
+        r = 2 * jnp.linalg.norm(place, axis=-1)
+        away = jnp.minimum(1 / jnp.maximum(2 - r, 1e-3), self.distance(0.0, self.steps))
+        even = 2 * EVEN / (self.steps + 1)
+        return jnp.where(r < 2, even * jnp.maximum(1, away / EVEN) ** 2, 0)
+
+    def cube(
+        self, x: Float[Array, "*batch 3"], stages: ModuleType = radiance
+    ) -> Float[Array, "*batch 3"]:
+        """Where in the cube points lie."""
+        return stages.contract(x) / 2 if self.kind == "unbounded" else x
+
+
+def resolved(config: Config, scene: Scene) -> Config:
+    """The config with what the scene's kind of space asks for, where nobody said otherwise.
+
+    InputError if the config's strategy can't go through it.
+    """
+    kind = scene.space if config.data.space == "auto" else config.data.space
+    if kind == "unbounded" and config.sampling.strategy == "hierarchical":
+        raise InputError(
+            f"{scene.path}: is unbounded, and sampling.strategy hierarchical knows a cube only; "
+            "use configs/fast.toml, or say --data.space bounded"
+        )
+    slope = config.data.slope
+    if kind == "forward":
+        slope = seen_at_depth_one(next(iter(scene.splits.values())))
+    training = config.training
+    if training.spread is None:
+        training = replace(training, spread=SPREAD[kind])
+    data = replace(config.data, space=kind, slope=slope)
+    return replace(config, data=data, training=training)
+
+
+def seen_at_depth_one(split: Split) -> tuple[float, float]:
+    """Half width and half height of all that the cameras see, at depth 1 and far away.
+
+    By the corners of the pictures; InputError where a camera does not look along -z.
+    """
+    corners = np.array([[0, 0], [split.width, 0], [0, split.height], [split.width, split.height]])
+    f, c = split.intrinsics[:, None, :2], split.intrinsics[:, None, 2:]
+    u = (corners[None] - c) / f * (1, -1)
+    u = np.concatenate([u, -np.ones((*u.shape[:2], 1))], axis=-1)
+    d = np.einsum("nab,ncb->nca", split.poses[:, :, :3], u)
+    if d[..., 2].max() > -0.1 * np.linalg.norm(d, axis=-1).max():
+        raise InputError("space forward: some cameras look aside; say --data.space unbounded")
+    away = d[..., :2] / -d[..., 2:]
+    o = split.poses[:, None, :, 3]
+    near = o[..., :2] + away * (1 + o[..., 2:])
+    x, y = np.maximum(np.abs(away), np.abs(near)).max((0, 1))
+    return float(x), float(y)

@@ -1,0 +1,218 @@
+"""How rays go through each kind of space: steps, the cube, lenses and masks."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from calculus import radiance
+from calculus.radiance import camera, lens
+from data.errors import InputError
+from data.scene import Scene, Split
+from nerf import occupancy
+from nerf.cameras import Cameras
+from nerf.config import Config
+from nerf.rays import Batch, Photographs, packed, rays_of
+from nerf.render import Renderer
+from nerf.space import EVEN, SPREAD, Space, resolved, seen_at_depth_one
+from nerf.train import Step, start
+from tests.nerf.conftest import small_grid
+
+KINDS = ("bounded", "forward", "unbounded")
+SLOPE = (0.8, 0.6)
+
+
+def space(kind, steps=64):
+    return Space(kind, steps, 0.1, SLOPE)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_steps_follow_each_other_without_gap(kind):
+    steps = jnp.arange(64.0)
+    t, length = space(kind).distance(0.3, steps), space(kind).length(steps)
+    assert (np.diff(t) > 0).all() and np.isfinite(length).all()
+    np.testing.assert_allclose(t[:-1] + length[:-1], t[1:], rtol=1e-5)
+    part = space(kind).length(steps + 0.7)
+    np.testing.assert_allclose(part, length, rtol=1e-6)
+
+
+def test_far_steps_are_even_in_one_over_the_distance():
+    t = space("unbounded", 1000).distance(0.0, jnp.arange(1001.0))
+    near = t < EVEN
+    assert 490 < near.sum() < 510
+    np.testing.assert_allclose(np.diff(t[near]), 2 * EVEN / 1001, rtol=1e-3)
+    np.testing.assert_allclose(np.diff(1 / t[~near]), -2 / EVEN / 1001, rtol=2e-3)
+    assert t[-1] > 100 * EVEN
+
+
+def test_a_cell_knows_how_long_steps_through_it_are():
+    here = space("unbounded", 512)
+    steps = jnp.arange(5.0, 450.0)
+    t, length = here.distance(0.0, steps), here.length(steps)
+    direction = jnp.asarray([2.0, -1.0, 2.0]) / 3
+    place = here.cube(t[:, None] * direction[None, :])
+    np.testing.assert_allclose(here.length_at(place), length, rtol=0.05)
+    assert (np.abs(place) <= 1).all()
+    assert here.length_at(jnp.full((1, 3), 0.9)) == 0, "no ray gets into the corners of the cube"
+
+
+def some_rays(count=40):
+    """From cameras near the origin that look along -z."""
+    rng = np.random.default_rng(0)
+    origin = rng.uniform(-0.05, 0.05, (count, 3))
+    aside = rng.uniform(-1, 1, (count, 2)) * SLOPE * 0.8
+    direction = np.concatenate([aside, -np.ones((count, 1))], axis=1)
+    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+    return jnp.asarray(origin, jnp.float32), jnp.asarray(direction, jnp.float32)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_samples_lie_where_the_grid_says(kind):
+    """With the cells of one half occupied, samples are in that half, and all of those."""
+    here = space(kind, 96)
+    origin, direction = here.entered(*some_rays(), radiance)
+    half = np.zeros((16, 16, 16), bool)
+    half[8:] = True
+    grid = occupancy.Occupancy(jnp.zeros(half.shape), jnp.asarray(half))
+    jitter = jax.random.uniform(jax.random.key(0), (len(origin),))
+    found = occupancy.find(grid, origin, direction, jitter, here)
+    t_near, t_far = here.interval(origin, direction)
+    wanted = 0
+    for r in range(len(origin)):
+        t = np.asarray(here.distance(t_near[r], jnp.arange(96) + jitter[r]))
+        x = here.cube(origin[r] + jnp.asarray(t)[:, None] * direction[r])
+        wanted += ((np.asarray(x[:, 0]) >= 0) & (t < float(t_far[r]))).sum()
+        ray = jnp.full(int(found.counts[r]), r, jnp.int32)
+        rank = jnp.arange(len(ray), dtype=jnp.int32)
+        got, _, _ = occupancy.distance(found, ray, rank, jitter, here)
+        place = here.cube(origin[r] + got[:, None] * direction[r])
+        assert (np.asarray(place[:, 0]) > -1e-5).all()
+    assert abs(int(found.counts.sum()) - wanted) <= 2
+
+
+def test_all_that_cameras_see_lies_in_the_cube():
+    split = three_cameras()
+    slope = seen_at_depth_one(split)
+    origin, direction = rays_at_corners(split)
+    here = Space("forward", 64, 0.0, slope)
+    o, d = here.entered(origin, direction, radiance)
+    near, far = here.interval(o, d)
+    x = o + far[:, None] * d
+    np.testing.assert_allclose(x[:, 2], 1, atol=1e-4, err_msg="they leave through the far face")
+    x = o + near[:, None] * d
+    np.testing.assert_allclose(x[:, 2], -1, atol=1e-4, err_msg="and enter through the near one")
+
+
+def three_cameras(**changes):
+    poses = np.tile(np.eye(3, 4, dtype=np.float32), (3, 1, 1))
+    poses[:, :, 3] = [[0, 0, 0], [0.2, 0.1, 0.05], [-0.1, 0.1, 0.0]]
+    pictures = np.random.default_rng(1).integers(0, 255, (3, 12, 16, 4), np.uint8)
+    pictures[..., 3] = 255
+    lenses = np.tile(np.float32([14, 15, 8, 6]), (3, 1))
+    return replace(Split(("a", "b", "c"), pictures, lenses, poses), **changes)
+
+
+def rays_at_corners(split):
+    corners = np.float32([[0, 0], [16, 0], [0, 12], [16, 12]])
+    which = np.repeat(np.arange(3), 4)
+    return Cameras.of(split).rays(jnp.asarray(which), jnp.asarray(np.tile(corners, (3, 1))))
+
+
+def scene(kind, split=None):
+    return Scene("s", Path("s"), {"train": split or three_cameras()}, 1.0, space=kind)
+
+
+def test_the_scene_says_its_space_and_the_config_may_say_otherwise():
+    config = Config()
+    assert resolved(config, scene("unbounded")).data.space == "unbounded"
+    said = replace(config, data=replace(config.data, space="bounded"))
+    assert resolved(said, scene("unbounded")).data.space == "bounded"
+    assert resolved(config, scene("unbounded")).training.spread == SPREAD["unbounded"] > 0
+    assert resolved(config, scene("bounded")).training.spread == 0
+    forward = resolved(config, scene("forward"))
+    assert forward.data.slope == seen_at_depth_one(three_cameras())
+
+
+def test_what_a_space_can_not_be_is_refused():
+    cut = replace(Config().sampling, strategy="hierarchical")
+    with pytest.raises(InputError, match="knows a cube only"):
+        resolved(replace(Config(), sampling=cut), scene("unbounded"))
+    split = three_cameras()
+    split.poses[1, :, :3] = [[0, 0, 1], [0, 1, 0], [-1, 0, 0]]
+    with pytest.raises(InputError, match="look aside"):
+        resolved(Config(), scene("forward", split))
+
+
+@pytest.mark.parametrize("fisheye", [False, True])
+def test_a_lens_is_undone_on_the_rays(fisheye):
+    bends = np.float32([0.06, -0.08, 0.0, 0.0] if fisheye else [0.06, -0.08, -1e-3, 2e-4])
+    bends = np.tile(np.concatenate([bends, np.zeros(4, np.float32)]), (3, 1))
+    split = three_cameras(distortion=bends, fisheye=fisheye)
+    pixel = jnp.asarray(np.random.default_rng(2).uniform(1, 11, (30, 2)), jnp.float32)
+    which = jnp.arange(30) % 3
+    _, direction = Cameras.of(split).rays(which, pixel)
+    straight = lens.undistort(
+        pixel, jnp.asarray(split.intrinsics)[which], jnp.asarray(bends)[which], fisheye
+    )
+    wanted = camera.rays(
+        straight, jnp.asarray(split.intrinsics)[which], jnp.asarray(split.poses)[which]
+    )[1]
+    np.testing.assert_allclose(direction, wanted, atol=1e-6)
+    assert np.abs(np.asarray(straight - pixel)).max() > 0.01
+    one = Cameras.of(split.camera(1)).rays(jnp.zeros(30, int), pixel)
+    np.testing.assert_allclose(one[1][which == 1], direction[which == 1], atol=1e-6)
+
+
+def test_masked_pixels_teach_nothing():
+    masks = np.zeros((3, 12, 16), bool)
+    masks[:, :, 8:] = True
+    config = small_grid()
+    photographs = Photographs.of(three_cameras(masks=masks))
+    column = jnp.arange(16, dtype=jnp.int32)
+    batch = Batch(
+        jnp.zeros(16, jnp.int32),
+        jnp.stack([column, jnp.full(16, 5, jnp.int32)], axis=-1),
+        photographs.pictures[0, 5],
+        photographs.masks[0, 5, column],
+    )
+    rays = rays_of(batch, photographs, config, jax.random.key(0))
+    np.testing.assert_allclose(rays.share, np.where(np.arange(16) < 8, 0, 1 / 8), rtol=1e-6)
+    grid = occupancy.full(config.occupancy)
+    kept, asked = packed(rays, grid, lambda x: jnp.zeros(len(x)), config, jax.random.key(1))
+    counts = np.diff(asked.stream.first)
+    assert (counts[:8] == 0).all() and (counts[8:] > 0).any()
+    np.testing.assert_array_equal(kept.share[:8], 0)
+    np.testing.assert_allclose(kept.share.sum(), 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_pictures_of_each_space_are_finite(kind):
+    config = small_grid()
+    config = replace(config, data=replace(config.data, space=kind, slope=SLOPE))
+    model, state = start(config)
+    seen = Renderer(model).picture(state.params, state.grid, three_cameras().camera(1))
+    assert all(np.isfinite(part).all() for part in seen)
+    assert seen.opacity.max() > 0.01
+
+
+@pytest.mark.parametrize("kind", ["forward", "unbounded"])
+def test_by_hand_and_by_jax_the_gradient_is_the_same(kind):
+    """The way through the space included, and what gathers the weights."""
+    config = small_grid()
+    config = replace(
+        config,
+        data=replace(config.data, space=kind, slope=SLOPE),
+        training=replace(config.training, spread=0.1),
+    )
+    photographs, gradients = Photographs.of(three_cameras()), []
+    for derivatives in ("hand", "auto"):
+        model, state = start(replace(config, derivatives=derivatives))
+        step = Step(model, photographs)
+        gradient, told = jax.jit(step.gradient)(state, step.batch(state))
+        assert told.samples > 500
+        gradients.append(jax.tree.leaves(gradient))
+    for hand, auto in zip(*gradients, strict=True):
+        assert np.linalg.norm(hand - auto) <= 1e-4 * np.linalg.norm(auto)
