@@ -29,9 +29,10 @@ def _outside(key):
 
 
 def _forward(key):
-    a, b, c = jax.random.split(key, 3)
+    a, b, c, d = jax.random.split(key, 4)
+    origin = jnp.concatenate([normal(a, 2), uniform(d, 1, low=0.3, high=1.5)])
     direction = jnp.concatenate([normal(b, 2) / 2, uniform(a, 1, low=-1.5, high=-0.5)])
-    return normal(a, 3), direction, uniform(c, low=0.5, high=2.0), uniform(b, 2, low=0.3, high=1.2)
+    return origin, direction, uniform(c, low=0.5, high=2.0), uniform(d, 2, low=0.3, high=1.2)
 
 
 def _samples(n):
