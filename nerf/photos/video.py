@@ -1,5 +1,6 @@
 """Frames of a video, evenly chosen, of those near by the sharpest."""
 
+import os
 import subprocess
 import tempfile
 from collections.abc import Callable
@@ -20,6 +21,8 @@ _SIDE = 512
 
 def length(video: Path) -> int:
     """How many frames a video has."""
+    # ffmpeg starts without a fork hook of its own: JAX's threads do not survive a fork
+    os.environ.setdefault("IMAGEIO_FFMPEG_NO_PREVENT_SIGINT", "1")
     try:
         frames, _ = imageio_ffmpeg.count_frames_and_secs(str(video.resolve()))
     except (OSError, RuntimeError, ValueError) as error:
