@@ -67,6 +67,7 @@ def load(path: Path, downscale: int, bound: float | None, wanted: tuple[str, ...
         scale=placed.scale,
         motion=placed.motion,
         space="unbounded",
+        format="COLMAP",
         warnings=(*warnings, *found.warnings),
     )
 

@@ -75,6 +75,7 @@ def load(path: Path, downscale: int, bound: float | None, wanted: tuple[str, ...
         scale=placed.scale,
         motion=placed.motion,
         space=space,
+        format="nerfstudio, instant-ngp",
         warnings=(*found.warnings, *remarks),
     )
 
