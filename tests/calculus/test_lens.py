@@ -30,7 +30,7 @@ ACTION = (560.0, 560.0, 480.0, 270.0), (-0.27, 0.09, 1e-3, -5e-4, -0.015)
 """An action camera's, 960 x 540: strong barrel, not yet called a fisheye."""
 RATIONAL = (500.0, 510.0, 320.0, 240.0), (0.4, 0.1, 1e-3, 1e-3, 0.01, 0.7, 0.2, 0.02)
 FISHEYE = (340.0, 338.0, 512.0, 384.0), (-0.05, 0.02, -0.012, 0.002)
-"""Most of a half space on 1024 x 768: the corner is 93 degrees off the axis."""
+"""All of a half space and more on 1024 x 768: a fifth of the pixels see behind the camera."""
 LENSES = pytest.mark.parametrize(
     ("camera", "fisheye"),
     [(PHONE, False), (ACTION, False), (RATIONAL, False), (FISHEYE, True)],
@@ -70,7 +70,7 @@ def test_the_way_back_leads_back(camera, fisheye):
     there = undistort(pixel, *beside, fisheye)
     back = distort(there, *beside, fisheye)
     seen = off_axis(there, camera) < lens.WIDEST - 1e-6
-    assert jnp.mean(seen) > 0.97
+    assert jnp.mean(seen) > (0.75 if fisheye else 0.97)  # its corners see behind the camera
     np.testing.assert_allclose(back[seen], pixel[seen], atol=1e-8)
 
 
