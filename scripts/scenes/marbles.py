@@ -26,6 +26,5 @@ def picture(pose: np.ndarray) -> np.ndarray:
 RECIPE = Recipe(
     views={"train": dome(64, 0.0), "test": dome(10, 0.37)},
     picture=picture,
-    ending="png",
     processes=os.cpu_count() or 1,
 )

@@ -131,7 +131,7 @@ def test_bundled_pictures_are_the_scene():
     rays = Rays(np.asarray(origin, float), np.asarray(direction, float), marbles.NEAR, marbles.FAR)
     exact = MARBLES.render(rays, np.zeros(3))
     stored = (
-        np.asarray(Image.open(FOLDER / "test" / f"r_{view}.png"), float)[xy[:, 1], xy[:, 0]] / 255
+        np.asarray(Image.open(FOLDER / "test" / f"r_{view}.webp"), float)[xy[:, 1], xy[:, 0]] / 255
     )
     np.testing.assert_allclose(stored[:, 3], exact.opacity, atol=0.6 / 255)
     np.testing.assert_allclose(stored[:, :3] * stored[:, 3:], exact.colour, atol=1.2 / 255)
