@@ -28,8 +28,6 @@ class Recipe:
     unit: float = 0.0005
     """What one step of the 16 bits of a distance stands for."""
     angle: float = cameras.ANGLE
-    ending: str = "webp"
-    """png, or webp without loss."""
     shared: Callable[[], object] | None = None
     """Called once before all pictures, to make what they share."""
     processes: int = 1
@@ -48,7 +46,7 @@ def write(recipe: Recipe, folder: Path, every: int = 1) -> None:
         numbers = range(0, len(poses), every)
         (folder / split).mkdir(parents=True, exist_ok=True)
         for number, rgba in zip(numbers, _pictures(recipe, poses[::every]), strict=True):
-            save(rgba, folder / split / f"r_{number}.{recipe.ending}")
+            save(rgba, folder / split / f"r_{number}.webp")
             print(f"{folder.name} {split} {number + 1}/{len(poses)}", flush=True)
         frames = [
             {"file_path": f"./{split}/r_{number}", "transform_matrix": poses[number].tolist()}
@@ -64,14 +62,13 @@ def write(recipe: Recipe, folder: Path, every: int = 1) -> None:
                 Image.fromarray(steps).save(folder / frame["distance_path"], optimize=True)
         (folder / f"transforms_{split}.json").write_text(_json(meta))
     if every == 1 and recipe.distance is not None:
-        paths = [folder / "test" / f"r_{number}.{recipe.ending}" for number in recipe.sheet]
+        paths = [folder / "test" / f"r_{number}.webp" for number in recipe.sheet]
         contact_sheet(paths).save(folder / "picture.webp", quality=88, method=6)
 
 
 def save(rgba: np.ndarray, file: Path) -> None:
-    """Without loss, as small as the format makes it."""
-    lossless = {"lossless": True, "quality": 100, "method": 6}
-    Image.fromarray(rgba).save(file, **(lossless if file.suffix == ".webp" else {"optimize": True}))
+    """WebP without loss, as small as it gets."""
+    Image.fromarray(rgba).save(file, lossless=True, quality=100, method=6, exact=True)
 
 
 def to_steps(distance: np.ndarray, unit: float) -> np.ndarray:

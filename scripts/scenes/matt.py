@@ -55,7 +55,7 @@ class Matt:
         if self._sky is not None:
             behind = self._sky(rays(pose, self._angle)[1]).reshape(SIZE, SIZE, 3)
             total, alpha = total + (1 - alpha)[..., None] * behind, np.ones_like(alpha)
-        return to_rgba(self._exposure * total, alpha, step=3)
+        return to_rgba(self._exposure * total, alpha, step=5)
 
     def distance(self, pose: np.ndarray) -> np.ndarray:
         """Along the ray through each pixel's centre to the first surface."""
@@ -86,8 +86,9 @@ def split(mesh: Mesh, fine: float) -> Mesh:
 
     How short grows with the distance from the origin, beyond 2.
     """
-    corner = mesh.vertices[mesh.faces]
-    colour = mesh.colours[mesh.faces]
+    if mesh.colours is None:
+        raise ValueError("a mesh without colours")
+    corner, colour = mesh.vertices[mesh.faces], mesh.colours[mesh.faces]
     done = []
     while len(corner):
         sides = np.linalg.norm(corner - np.roll(corner, -1, axis=1), axis=-1)

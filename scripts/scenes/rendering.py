@@ -67,7 +67,7 @@ def shape(mesh: Mesh, bsdf: Plugin) -> Any:
     held["faces"] = mesh.faces.ravel().astype(np.uint32)
     held.update()
     if mesh.colours is not None:
-        made.add_attribute("vertex_color", 3, mesh.colours.ravel().astype(np.float32))
+        made.add_attribute("vertex_color", 3, mesh.colours.ravel().tolist())
     return made
 
 

@@ -109,7 +109,7 @@ def seen(pose: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def picture(pose: np.ndarray) -> np.ndarray:
     """Straight RGBA. On no curve: only so is a mean of the stored colours the physical one."""
     colour, opacity, _ = seen(pose)
-    return to_rgba(colour, opacity, srgb=False, step=1)
+    return to_rgba(colour, opacity, srgb=False, step=3)
 
 
 def distance(pose: np.ndarray) -> np.ndarray:
