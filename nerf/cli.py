@@ -1,4 +1,4 @@
-"""The command line: `nerf train | eval | render | inspect | photos | check | demo`."""
+"""The command line: `nerf train | eval | render | inspect | photos | check | demo | scenes`."""
 
 import contextlib
 import dataclasses
@@ -69,8 +69,10 @@ class RenderArguments:
 
 @dataclass(frozen=True)
 class DemoArguments(Config):
-    """Train on the bundled scene, evaluate, render an orbit: everything once, in two minutes."""
+    """Train on a bundled scene, evaluate, render an orbit: everything once, in two minutes."""
 
+    bundled: tyro.conf.Positional[str] = "marbles"
+    """Which one: nerf scenes lists them. --scene goes over it."""
     max_seconds: float | None = 60.0
     """Training ends after this many seconds, compilation included, unless its steps end first."""
     frames: int = 72
@@ -114,6 +116,11 @@ class PhotosArguments:
     """How many features to keep of each picture, the largest ones."""
     overwrite: bool = False
     """Replace the pictures and transforms.json of a scene that is there."""
+
+
+@dataclass(frozen=True)
+class ScenesArguments:
+    """List the scenes that come with the project."""
 
 
 @dataclass(frozen=True)
@@ -253,13 +260,21 @@ def _demo(arguments: list[str]) -> int:
 
     config = _as(Config, told)
     if config.scene is None:
-        config = dataclasses.replace(config, scene=bundled("marbles"))
+        config = dataclasses.replace(config, scene=bundled(told.bundled))
     run, code = train_run(config)
     if code == 0:
         render_run(run, "orbit", run / "orbit.mp4", told.frames, 24)
         evaluate_run(run)
         print(f"all of it is in {run}")
     return code
+
+
+def _scenes(arguments: list[str]) -> int:
+    _parse(ScenesArguments, arguments, "scenes")
+    from nerf.commands import list_scenes
+
+    list_scenes()
+    return 0
 
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
@@ -270,6 +285,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "photos": _photos,
     "check": _check,
     "demo": _demo,
+    "scenes": _scenes,
 }
 _ARGUMENTS = {
     "train": TrainArguments,
@@ -279,6 +295,7 @@ _ARGUMENTS = {
     "photos": PhotosArguments,
     "check": CheckArguments,
     "demo": DemoArguments,
+    "scenes": ScenesArguments,
 }
 
 

@@ -25,10 +25,31 @@ from nerf.rays import Photographs
 from nerf.render import Renderer
 from nerf.train import Step, TrainState, start
 
+SCENES = Path(data.__file__).parent / "scenes"
+
 
 def bundled(name: str) -> Path:
     """The folder of a scene that comes with the project."""
-    return Path(data.__file__).parent / "scenes" / name
+    known = sorted(path.name for path in SCENES.iterdir())
+    if name not in known:
+        near = difflib.get_close_matches(name, known, 1)
+        said = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+        raise InputError(f"no bundled scene {name}; {said} (--scene PATH takes any folder)")
+    return SCENES / name
+
+
+def list_scenes() -> None:
+    """Prints a line for each bundled scene: its pictures, and what its README says first."""
+    for path in sorted(SCENES.iterdir()):
+        counts = [
+            len(json.loads((path / f"transforms_{split}.json").read_text())["frames"])
+            for split in ("train", "test")
+        ]
+        said = (path / "README.md").read_text(encoding="utf-8").split("\n\n")[1]
+        console.print(
+            f"{path.name:9}{counts[0]:4} + {counts[1]} pictures  {' '.join(said.split())}"
+        )
+    console.print(f"in {SCENES}; nerf demo NAME trains on one")
 
 
 def train_run(config: Config, resume: Path | None = None) -> tuple[Path, int]:

@@ -11,7 +11,7 @@ MAY_IMPORT = {
     "calculus": {"calculus"},
     "data": {"data"},
     "nerf": {"nerf", "calculus", "data"},
-    "scripts": {"nerf", "calculus", "data"},
+    "scripts": {"scripts", "nerf", "calculus", "data"},
 }
 OUTSIDE = {
     "calculus": {"jax", "jaxtyping", "numpy"},

@@ -9,16 +9,16 @@ from PIL import Image
 from calculus.radiance import camera, volume_render
 from data.analytic import MARBLES, AnalyticScene, Body, Rays
 from data.load import load
-from scripts import make_scenes
+from scripts.scenes import cameras, marbles
 from tests.data.test_blender import MARBLES as FOLDER
 
 BACKGROUND = np.array([0.9, 0.5, 0.1])
 
 
 def some_rays(seed, count=40, **panels):
-    origins, directions = make_scenes.rays(make_scenes.viewpoints("train")[seed])
+    origins, directions = cameras.rays(marbles.RECIPE.views["train"][seed])
     chosen = np.random.default_rng(seed).integers(0, len(origins), count)
-    return Rays(origins[chosen], directions[chosen], make_scenes.NEAR, make_scenes.FAR, **panels)
+    return Rays(origins[chosen], directions[chosen], marbles.NEAR, marbles.FAR, **panels)
 
 
 @pytest.mark.parametrize("seed", [3, 20])
@@ -128,12 +128,10 @@ def test_bundled_pictures_are_the_scene():
         jnp.broadcast_to(v, (60, *v.shape)) for v in (split.intrinsics[view], split.poses[view])
     ]
     origin, direction = camera.rays(jnp.asarray(xy + 0.5, jnp.float32), *spread)
-    rays = Rays(
-        np.asarray(origin, float), np.asarray(direction, float), make_scenes.NEAR, make_scenes.FAR
-    )
+    rays = Rays(np.asarray(origin, float), np.asarray(direction, float), marbles.NEAR, marbles.FAR)
     exact = MARBLES.render(rays, np.zeros(3))
     stored = (
-        np.asarray(Image.open(FOLDER / "test" / f"r_{view}.png"), float)[xy[:, 1], xy[:, 0]] / 255
+        np.asarray(Image.open(FOLDER / "test" / f"r_{view}.webp"), float)[xy[:, 1], xy[:, 0]] / 255
     )
     np.testing.assert_allclose(stored[:, 3], exact.opacity, atol=0.6 / 255)
     np.testing.assert_allclose(stored[:, :3] * stored[:, 3:], exact.colour, atol=1.2 / 255)

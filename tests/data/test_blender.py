@@ -1,7 +1,6 @@
 """The Blender loader: what it reads, and how it refuses what is broken."""
 
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +23,8 @@ def scene(tmp_path):
     meta["frames"] = meta["frames"][:4]
     (folder / "train").mkdir(parents=True)
     for frame in meta["frames"]:
-        shutil.copy(MARBLES / f"{frame['file_path']}.png", folder / "train")
+        with Image.open(MARBLES / f"{frame['file_path']}.webp") as picture:
+            picture.save(folder / f"{frame['file_path']}.png")
     (folder / "transforms_train.json").write_text(json.dumps(meta, indent=1))
     return folder
 

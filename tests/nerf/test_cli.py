@@ -164,6 +164,9 @@ def test_a_mistake_is_one_line_on_a_terminal_too(columns):
         (["render", "x", "--out", "x.mp4", "--frames", "0"], "--frames 0"),
         (["eval", "x", "--views", "0"], "--views 0"),
         (["demo", "--frames", "0"], "--frames 0"),
+        (["demo", "marble"], "no bundled scene marble; did you mean marbles?"),
+        (["demo", "../scenes"], "there are bricks, glaze, marbles, smoke, terrace"),
+        (["scenes", "marbles"], "scenes: "),
         (["train", "--seed", str(2**70)], "seed is"),
         (["train", "--scene", "x" * 300], "File name too long"),
         (["train", "--resume", str(MARBLES), "--run", "other"], "not a run"),
@@ -242,6 +245,14 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path):
     assert "Traceback" not in complaint
     kept = max(int(p.name) for p in (folder / "checkpoints").iterdir() if p.name.isdigit())
     assert kept > 0 and f"stopped at step {kept}" in said
+
+
+def test_the_scenes_are_listed(capsys):
+    assert nerf("scenes") == 0
+    *lines, last = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == sorted(p.name for p in commands.SCENES.iterdir())
+    assert all(re.search(r" +\d+ \+ \d+ pictures  [A-Z].*\.$", line) for line in lines)
+    assert "nerf demo NAME" in last
 
 
 def test_the_demo_end_to_end(tmp_path, capsys):
