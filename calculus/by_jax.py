@@ -13,6 +13,7 @@ coarse_and_fine = radiance.coarse_and_fine.fun
 contract = radiance.contract.fun
 distort = radiance.distort.fun
 encode = radiance.encode.fun
+expose = radiance.expose.fun
 hash_encode = radiance.hash_encode.fun
 huber = radiance.huber.fun
 interpolate = radiance.interpolate.fun

@@ -43,6 +43,8 @@ class EvalArguments:
     """How many of them, evenly chosen; all by default."""
     scene: Path | None = None
     """Folder of the scene, if it is no longer where it was."""
+    exposure: bool = False
+    """Show each view under the gains that its left half asks for, and measure its right half."""
 
 
 @dataclass(frozen=True)
@@ -201,7 +203,7 @@ def _eval(arguments: list[str]) -> int:
     _at_least_one(views=told.views)
     from nerf.commands import evaluate_run
 
-    evaluate_run(told.run, told.split, told.views, told.scene)
+    evaluate_run(told.run, told.split, told.views, told.scene, told.exposure)
     return 0
 
 

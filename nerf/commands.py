@@ -91,9 +91,13 @@ def train_run(config: Config, resume: Path | None = None) -> tuple[Path, int]:
 
 
 def evaluate_run(
-    run: Path, split_name: str = "test", views: int | None = None, scene: Path | None = None
+    run: Path,
+    split_name: str = "test",
+    views: int | None = None,
+    scene: Path | None = None,
+    exposure: bool = False,
 ) -> dict:
-    """Renders held-out views of a run and writes RUN/eval."""
+    """Renders held-out views of a run and writes RUN/eval; `exposure` as `evaluate` has it."""
     config = _moved(checkpoint.config_of(run), scene)
     split = _scene(config, split_name).splits[split_name]
     renderer, state, seconds = _restored(run, config)
@@ -110,10 +114,12 @@ def evaluate_run(
             seconds,
             run / "eval",
             tick,
+            exposure,
         )
     console.print(
         f"held out {metrics['psnr']:.2f} dB PSNR, {metrics['ssim']:.4f} SSIM over {count} views "
-        f"({split_name}, {split.width}x{split.height}, {BACKGROUND} background)\n"
+        f"({split_name}, {split.width}x{split.height}, {BACKGROUND} background"
+        f"{', right halves, exposure by the left ones' * exposure})\n"
         f"pictures {run / 'eval' / 'overview.png'}: photograph | rendering | error | depth"
     )
     return metrics

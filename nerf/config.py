@@ -29,6 +29,8 @@ class DataConfig:
     auto: as the files say."""
     slope: tuple[float, float] = (1.0, 1.0)
     """Half width and half height of what is seen at depth 1 (space forward); found by itself."""
+    pictures: int = 0
+    """How many there are to train on; found by itself."""
     background: Literal["white", "black", "random"] = "random"
     """What transparent pixels are laid over in training; random: another colour for each ray."""
 
@@ -71,6 +73,9 @@ class FieldConfig:
     """Hidden layers between those and the colour."""
     head_width: int = 64
     """Neurons in each of them."""
+    backdrop: bool | None = None
+    """Learn what lies beyond the last step of a ray, a colour for each direction, in the place of
+    the background (strategy occupied). By default where space is unbounded."""
     density: Literal["exp", "softplus", "relu"] = "exp"
     """Activation that makes the density of the raw output."""
     density_bias: float = -1.0
@@ -125,6 +130,9 @@ class TrainingConfig:
     spread: float | None = None
     """What it costs that a ray's weights are spread along it, in parts of a ray; it gathers fog
     that floats before the cameras (strategy occupied). By default 0.01 where space is unbounded."""
+    exposure: bool | None = None
+    """Learn a gain of each channel of each picture, for cameras that set exposure and white balance
+    anew; renderings show the mean. By default where space is unbounded."""
     learning_rate: float = 1e-2
     """Of Adam, at the start."""
     schedule: Literal["drops", "exponential"] = "drops"
@@ -184,6 +192,7 @@ class Config:
 _ABOVE_ZERO = (0.0, float("inf"))
 _RANGES = {
     "seed": (-0.5, 2**32 - 0.5),
+    "data.pictures": (-0.5, float("inf")),
     "field.levels": (0.5, 64.5),
     "field.level_features": (0.5, 64.5),
     "field.coarsest": (1.5, 4096.5),

@@ -34,8 +34,13 @@ def evaluate(
     seconds: float,
     out: Path,
     tick: Callable[[int], Any] = lambda pixels: None,
+    exposure: bool = False,
 ) -> dict[str, Any]:
-    """Renders views of a split, writes panels and `metrics.json` into `out`, returns the latter."""
+    """Renders views of a split, writes panels and `metrics.json` into `out`, returns the latter.
+
+    With `exposure` each view is shown under the gains that its left half asks for, and its right
+    half alone is measured: half of the picture is not seen, then, by what is judged on it.
+    """
     if (out / "views").is_dir():  # of an evaluation before, of other views perhaps
         shutil.rmtree(out / "views")
     rows: list[dict[str, Any]] = []
@@ -43,7 +48,12 @@ def evaluate(
     for view in views:
         photograph = over(split.pictures[view], BACKGROUNDS[BACKGROUND])
         pixels = renderer.picture(params, grid, split.camera(view), tick)
-        row = measured(pixels.colour, photograph)
+        measured_from = 0
+        if exposure:
+            measured_from = split.width // 2
+            gain = best_gain(pixels.colour[:, :measured_from], photograph[:, :measured_from])
+            pixels = pixels._replace(colour=np.minimum(pixels.colour * gain, 1))
+        row = measured(pixels.colour[:, measured_from:], photograph[:, measured_from:])
         rows.append({"name": split.names[view], **row})
         panels[view] = panel(photograph, pixels, f"{split.names[view]}, {row['psnr']:.2f} dB")
         save(panels[view], out / "views" / f"{split.names[view].replace('/', '_')}.png")
@@ -58,12 +68,24 @@ def evaluate(
             "split": split_name,
             "views": f"{len(views)} of {len(split)}",
             "quantisation": "uint8, photograph and rendering",
+            "exposure": "fitted to left halves, right halves measured"
+            if exposure
+            else "not fitted",
         },
         "seconds": seconds,
         "views": rows,
     }
     replace_text(out / "metrics.json", json.dumps(metrics, indent=1, allow_nan=False) + "\n")
     return metrics
+
+
+def best_gain(
+    colour: Float[np.ndarray, "h w 3"], photograph: Float[np.ndarray, "h w 3"]
+) -> Float[np.ndarray, "3"]:
+    """The gain g of each channel that makes the sum of (g C - Y)^2 least: sum C Y / sum C^2."""
+    C, Y = (np.asarray(x, np.float64).reshape(-1, 3) for x in (colour, photograph))
+    power = np.sum(C * C, axis=0)
+    return np.where(power > 0, np.sum(C * Y, axis=0) / np.maximum(power, 1e-12), 1.0)
 
 
 def measured(

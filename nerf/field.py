@@ -21,6 +21,10 @@ Params = Any
 """A pytree of arrays."""
 
 
+BACKDROP_WIDTH = 32
+"""Neurons in the hidden layer of what lies behind everything."""
+
+
 class Affine(nnx.Module):
     """Weights and biases of one layer."""
 
@@ -64,6 +68,12 @@ class Field(nnx.Module):
             head_key,
         )
 
+        self.backdrop: nnx.List = nnx.List()
+        if config.backdrop:
+            key = jax.random.fold_in(key, 3)
+            sizes = [BACKDROP_WIDTH, 3]
+            self.backdrop = _network(direction_features(config), sizes, 0, key)
+
     def density(
         self, x: Float[Array, "*batch 3"], stages: ModuleType
     ) -> tuple[Float[Array, "*batch"], Float[Array, "*batch F"]]:
@@ -93,6 +103,17 @@ class Field(nnx.Module):
         if self.config.direction_frequencies:
             seen.append(stages.encode(direction, self.config.direction_frequencies))
         return jnp.concatenate(seen, axis=-1)
+
+    def behind(
+        self,
+        view: Float[Array, "rays V"],
+        background: Float[Array, "rays 3"],
+        stages: ModuleType,
+    ) -> Float[Array, "rays 3"]:
+        """The colour behind everything: as learnt, or the background that is given."""
+        if not self.config.backdrop:
+            return background
+        return stages.sigmoid(stages.mlp(_layers(self.backdrop), view, 0))
 
     def __call__(
         self, x: Float[Array, "*batch 3"], view: Float[Array, "*batch V"], stages: ModuleType
@@ -126,6 +147,8 @@ class Model:
                 graph, state = nnx.split(Field(config.field, jax.random.fold_in(key, k)))
                 graphs.append(graph)
                 params[name] = nnx.to_pure_dict(state)
+            if config.training.exposure:
+                params["exposure"] = jnp.zeros((config.data.pictures, 3))
             return params
 
         # one program: a dozen small ones, each compiled by itself, take seconds

@@ -58,6 +58,8 @@ class Rays(NamedTuple):
     """How much each counts in the loss."""
     view: Float[Array, "rays 3"]
     """Unit directions in the world, which is where the field's colours are looked at from."""
+    picture: Int32[Array, " rays"]
+    """Which picture each is of."""
 
 
 class Packed(NamedTuple):
@@ -108,7 +110,7 @@ def rays_of(batch: Batch, photographs: Photographs, config: Config, key: jax.Arr
     photograph = rgba[:, :3] * alpha + background * (1 - alpha)
     valid = jnp.ones(len(origin), bool) if batch.valid is None else batch.valid
     share = valid / jnp.maximum(jnp.sum(valid), 1).astype(origin.dtype)
-    return Rays(origin, direction, photograph, background, share, view)
+    return Rays(origin, direction, photograph, background, share, view, batch.picture)
 
 
 def packed(

@@ -82,7 +82,9 @@ def shade_packed(
     """As `shade`, of rays whose samples lie one behind another in a stream."""
     ray = jnp.minimum(stream.ray, stream.rays - 1)
     x = space.cube(stages.points(origin[ray], direction[ray], t[:, None])[:, 0], stages)
-    sigma, colours = field(x, field.view(view, stages)[ray], stages)
+    seen = field.view(view, stages)
+    background = field.behind(seen, background, stages)
+    sigma, colours = field(x, seen[ray], stages)
     seen_through = stages.volume_render_packed(sigma, delta, colours, t, background, stream)
     return Pixels(*seen_through), sigma
 
@@ -182,11 +184,11 @@ class Renderer:
         parts = [
             [
                 np.asarray(v)[: len(chunk)]
-                for v in self._find(grid, _filled(at, chunk, self.rays_that_look), camera)
+                for v in self._find(params, grid, _filled(at, chunk, self.rays_that_look), camera)
             ]
             for chunk in chunks
         ]
-        t_near, words, counts = map(np.concatenate, zip(*parts, strict=True))
+        t_near, words, counts, behind = map(np.concatenate, zip(*parts, strict=True))
         seen = np.zeros((len(at), 5), np.float32)  # colour, opacity, depth
         rank = np.zeros(len(at), np.int32)
         alive = np.flatnonzero(counts)
@@ -201,7 +203,7 @@ class Renderer:
             goes_on = (rank[alive] < counts[alive]) & (1 - seen[alive, 3] > OPAQUE)
             tick(len(alive) - int(goes_on.sum()))
             alive = alive[goes_on]
-        colour = seen[:, :3] + (1 - seen[:, 3:4]) * self._background
+        colour = seen[:, :3] + (1 - seen[:, 3:4]) * behind
         return colour, seen[:, 3], seen[:, 4]
 
     def _coarse_and_fine(self, params, pixel, camera):
@@ -215,9 +217,16 @@ class Renderer:
             Draws.of(self.model.config, len(pixel), None),
         )[1]
 
-    def _look(self, grid, pixel, camera):
-        origin, direction, _ = self._rays(pixel, camera)
-        return occupancy.find(grid, origin, direction, jnp.full(len(origin), 0.5), self._space)
+    def _look(self, params, grid, pixel, camera):
+        """Where rays meet occupied cells, and what is behind all of them."""
+        origin, direction, view = self._rays(pixel, camera)
+        middle, background = (
+            jnp.full(len(origin), 0.5),
+            jnp.full((len(origin), 3), self._background),
+        )
+        found = occupancy.find(grid, origin, direction, middle, self._space)
+        field, stages = self.model.field(params), self.model.stages
+        return (*found, field.behind(field.view(view, stages), background, stages))
 
     def _next_samples(self, params, pixel, t_near, words, counts, seen, rank, camera):
         """What rays have seen after a few samples more."""

@@ -29,6 +29,9 @@ from nerf.config import Config
 EVEN = 2.0
 """Distance up to which steps are even (unbounded): half of them lie before it, scene units."""
 
+CAPTURED = {"bounded": False, "forward": False, "unbounded": True}
+"""Whether pictures differ in exposure and have something behind all steps, if it isn't said."""
+
 SPREAD = {"bounded": 0.0, "forward": 0.0, "unbounded": 0.01}
 """What spreading weights along a ray costs, if the config doesn't say."""
 
@@ -117,8 +120,14 @@ def resolved(config: Config, scene: Scene) -> Config:
     training = config.training
     if training.spread is None:
         training = replace(training, spread=SPREAD[kind])
-    data = replace(config.data, space=kind, slope=slope)
-    return replace(config, data=data, training=training)
+    if training.exposure is None:
+        training = replace(training, exposure=CAPTURED[kind])
+    field = config.field
+    if field.backdrop is None:
+        field = replace(field, backdrop=CAPTURED[kind])
+    pictures = len(scene.splits["train"]) if "train" in scene.splits else config.data.pictures
+    data = replace(config.data, space=kind, slope=slope, pictures=pictures)
+    return replace(config, data=data, training=training, field=field)
 
 
 def seen_at_depth_one(split: Split) -> tuple[float, float]:

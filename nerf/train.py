@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import jax
@@ -125,7 +126,7 @@ def start(config: Config) -> tuple[Model, TrainState]:
 def loss_of_rays(
     params: Params, model: Model, rays: Rays, asked: Packed | Draws
 ) -> tuple[Array, Pixels]:
-    """The loss that is differentiated, and the pixels that it judges (the fine ones).
+    """The loss that is differentiated, and the pixels that it judges, fine, exposed as pictures.
 
     Every arithmetic stage from the parameters to the loss is one of `model.stages`.
     """
@@ -146,6 +147,10 @@ def loss_of_rays(
             stages,
         )
         colours = [fine.colour]
+    if training.exposure:
+        log_gain = gains(params, rays.picture, stages)
+        colours = [stages.expose(colour, log_gain) for colour in colours]
+        fine = fine._replace(colour=colours[-1])
     if training.loss == "huber":
         terms = [
             stages.huber(colour, rays.photograph, rays.share, training.huber_threshold)
@@ -165,6 +170,13 @@ def loss_of_rays(
         cost = (training.spread * rays.share)[:, None]
         loss = loss + stages.affine(wide[None, :], cost, jnp.zeros(1))[0, 0]
     return loss, fine
+
+
+def gains(params: Params, picture: Array, stages: ModuleType) -> Array:
+    """Logarithms of the gains of rays of these pictures, (2) of calculus.radiance.exposure."""
+    table = params["exposure"]
+    pick = jax.nn.one_hot(picture, len(table), dtype=table.dtype) - 1 / len(table)
+    return stages.affine(pick, table, jnp.zeros(3, table.dtype))
 
 
 def slope_of_rays(

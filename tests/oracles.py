@@ -162,6 +162,10 @@ def relu(z):
     return np.array([max(v, 0) for v in z])
 
 
+def expose(colours, log_gain):
+    return np.array([c * exp(g) for c, g in zip(colours, log_gain, strict=True)])
+
+
 def optical_depth(sigma, delta):
     return np.array([s * d for s, d in zip(sigma, delta, strict=True)])
 

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from calculus.ledger.rule import Rule, normal, uniform
-from calculus.radiance import contraction, distortion, lens
+from calculus.radiance import contraction, distortion, exposure, lens
 from calculus.radiance.stream import Stream
 
 _LEAST = [0.05, 0.05, -0.04, -0.04, 0.05, -0.05, -0.05, -0.05]
@@ -108,6 +108,16 @@ RULES: tuple[Rule, ...] = (
             "nearly sideways": ([0.3, -0.2, 0.1], [1.0, 0.5, -1e-4], 0.5, [0.5, 0.4]),
         },
         shared=(2, 3),
+    ),
+    Rule(
+        exposure,
+        "expose",
+        lambda key: (uniform(key, 3), normal(key, 3)),
+        limits={
+            "no gain": ([0.3, 0.0, 1.0], [0.0, 0.0, 0.0]),
+            "hardly any": ([0.3, 1e-30, 1.0], [1e-30, -1e-30, 1e-7]),
+            "night and noon": ([1e-4, 0.5, 1e4], [30.0, -30.0, -30.0]),
+        },
     ),
     Rule(distortion, "spread", _samples(6), limits=_SPREAD),
     Rule(

@@ -15,6 +15,7 @@ rendering    the last two as one rule
 stream       the samples of many rays in one row, and sums over each ray
 packed       compositing and rendering of such a row
 integral     what the sum of `rendering` approximates
+exposure     a pixel -> what a picture of a gain of its own shows
 photometric  pixels, photograph -> loss
 distortion   weights -> how widely they are spread along their ray, a loss as well
 """
@@ -26,6 +27,7 @@ from calculus.radiance.contraction import contract, ndc
 from calculus.radiance.dense import affine, mlp
 from calculus.radiance.distortion import spread, spread_packed
 from calculus.radiance.encoding import encode
+from calculus.radiance.exposure import expose
 from calculus.radiance.grid import hash_encode, interpolate
 from calculus.radiance.harmonics import spherical_harmonics
 from calculus.radiance.lens import distort, undistort
@@ -42,6 +44,7 @@ __all__ = [
     "contract",
     "distort",
     "encode",
+    "expose",
     "hash_encode",
     "huber",
     "interpolate",

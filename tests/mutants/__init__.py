@@ -12,6 +12,7 @@ from tests.mutants import (
     dense,
     distortion,
     encoding,
+    exposure,
     grid,
     harmonics,
     lens,
@@ -40,4 +41,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *packed.MUTANTS,
     *photometric.MUTANTS,
     *distortion.MUTANTS,
+    *exposure.MUTANTS,
 )

@@ -147,6 +147,7 @@ def pixels_and_rays(seed):
         *map(narrow, (origin, direction, photograph, background)),
         narrow(opacity),
         narrow(direction),
+        jnp.zeros(60, jnp.int32),
     )
     return rays, Pixels(*map(narrow, (colour, opacity, opacity * end))), end, inside
 

@@ -10,7 +10,7 @@ from PIL import Image
 from data.errors import InputError
 from data.scene import Split
 from nerf import paths, pictures
-from nerf.evaluate import measured, ssim
+from nerf.evaluate import best_gain, measured, ssim
 from nerf.render import Picture
 
 
@@ -49,6 +49,20 @@ def test_psnr_is_taken_of_eight_bits():
     found = measured(a, a + 10 / 255)["psnr"]
     np.testing.assert_allclose(found, 20 * math.log10(25.5), rtol=1e-6)
     assert math.isfinite(measured(a, a)["psnr"])
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_best_gain_takes_an_exposure_back(seed):
+    a, b = noisy(seed)
+    gain = np.array([0.5, 1.25, 2.0])
+    np.testing.assert_allclose(best_gain(a, a * gain), gain)
+    found = best_gain(a, b)
+    misfit = ((a * found - b) ** 2).sum()
+    for channel in range(3):
+        for step in (-1e-3, 1e-3):
+            other = found + step * (np.arange(3) == channel)
+            assert misfit < ((a * other - b) ** 2).sum()
+    np.testing.assert_array_equal(best_gain(np.zeros_like(a), a), 1)
 
 
 def some_pixels(h=20, w=30):

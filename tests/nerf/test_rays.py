@@ -90,7 +90,8 @@ def some_rays(seed):
     direction = aim / np.linalg.norm(aim, axis=-1, keepdims=True)
     background, photograph = rng.uniform(size=(2, RAYS, 3))
     share = np.full(RAYS, 1 / RAYS)
-    return Rays(*map(jnp.float32, (origin, direction, photograph, background, share, direction)))
+    given = map(jnp.float32, (origin, direction, photograph, background, share, direction))
+    return Rays(*given, jnp.zeros(RAYS, jnp.int32))
 
 
 def grid_of(part, seed=0):

@@ -17,8 +17,8 @@ from nerf.cameras import Cameras
 from nerf.config import Config
 from nerf.rays import Batch, Photographs, packed, rays_of
 from nerf.render import Renderer
-from nerf.space import EVEN, SPREAD, Space, resolved, seen_at_depth_one
-from nerf.train import Step, start
+from nerf.space import CAPTURED, EVEN, SPREAD, Space, resolved, seen_at_depth_one
+from nerf.train import Step, gains, start, train
 from tests.nerf.conftest import small_grid
 
 KINDS = ("bounded", "forward", "unbounded")
@@ -132,6 +132,10 @@ def test_the_scene_says_its_space_and_the_config_may_say_otherwise():
     assert resolved(said, scene("unbounded")).data.space == "bounded"
     assert resolved(config, scene("unbounded")).training.spread == SPREAD["unbounded"] > 0
     assert resolved(config, scene("bounded")).training.spread == 0
+    for kind in KINDS:
+        found = resolved(config, scene(kind))
+        assert found.training.exposure is found.field.backdrop is CAPTURED[kind]
+        assert found.data.pictures == 3
     forward = resolved(config, scene("forward"))
     assert forward.data.slope == seen_at_depth_one(three_cameras())
 
@@ -200,19 +204,64 @@ def test_pictures_of_each_space_are_finite(kind):
 
 @pytest.mark.parametrize("kind", ["forward", "unbounded"])
 def test_by_hand_and_by_jax_the_gradient_is_the_same(kind):
-    """The way through the space included, and what gathers the weights."""
+    """Through the space, what gathers the weights, the gains, and what is behind everything."""
     config = small_grid()
     config = replace(
         config,
-        data=replace(config.data, space=kind, slope=SLOPE),
-        training=replace(config.training, spread=0.1),
+        data=replace(config.data, space=kind, slope=SLOPE, pictures=3),
+        field=replace(config.field, backdrop=True),
+        training=replace(config.training, spread=0.1, exposure=True),
     )
     photographs, gradients = Photographs.of(three_cameras()), []
     for derivatives in ("hand", "auto"):
         model, state = start(replace(config, derivatives=derivatives))
+        state.params["exposure"] = jnp.log(jnp.float32([[1, 2, 1], [0.5, 1, 2], [1, 1, 0.7]]))
         step = Step(model, photographs)
         gradient, told = jax.jit(step.gradient)(state, step.batch(state))
         assert told.samples > 500
         gradients.append(jax.tree.leaves(gradient))
     for hand, auto in zip(*gradients, strict=True):
-        assert np.linalg.norm(hand - auto) <= 1e-4 * np.linalg.norm(auto)
+        assert np.linalg.norm(hand - auto) <= 1e-4 * np.linalg.norm(auto) > 0
+
+
+def test_gains_are_told_from_the_scene_and_left_out_of_renderings():
+    """A grey world under three exposures: what differs is theirs, what they share the world's."""
+    config = small_grid()
+    config = replace(
+        config,
+        steps=300,
+        data=replace(config.data, space="unbounded", pictures=3, background="black"),
+        field=replace(config.field, backdrop=True),
+        training=replace(config.training, exposure=True, restarts=0),
+    )
+    gain = np.array([[0.5, 1.0, 1.0], [1.0, 0.8, 1.0], [1.5, 1.0, 2.0]])
+    split = three_cameras()
+    split.pictures[..., :3] = np.round(100 * gain)[:, None, None, :]
+    model, state = start(config)
+    for now, told in train(Step(model, Photographs.of(split)), state):
+        state = now
+    assert told.psnr > 35
+    found = np.asarray(gains(state.params, jnp.arange(3), model.stages))
+    wanted = np.log(gain) - np.log(gain).mean(0)
+    np.testing.assert_allclose(found, wanted, atol=0.03)
+    np.testing.assert_allclose(found.sum(0), 0, atol=1e-5)
+    seen = Renderer(model).picture(state.params, state.grid, split.camera(0)).colour
+    mean = 100 / 255 * np.exp(np.log(gain).mean(0))
+    np.testing.assert_allclose(np.median(seen, axis=(0, 1)), mean, atol=0.02)
+
+
+def test_what_lies_behind_is_learnt_where_nothing_else_is():
+    config = small_grid()
+    config = replace(
+        config,
+        data=replace(config.data, space="unbounded"),
+        field=replace(config.field, backdrop=True, density_bias=-30.0),
+    )
+    model, state = start(config)
+    split = three_cameras()
+    seen = Renderer(model, "white").picture(state.params, state.grid, split.camera(1))
+    black = Renderer(model, "black").picture(state.params, state.grid, split.camera(1))
+    assert seen.opacity.max() < 1e-3
+    np.testing.assert_allclose(seen.colour, black.colour, atol=1e-3)
+    assert 0.05 < seen.colour.min() and seen.colour.max() < 0.95
+    assert seen.colour.std(axis=(0, 1)).max() > 1e-3, "it differs from direction to direction"
