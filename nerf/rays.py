@@ -129,7 +129,7 @@ def packed(
     count, room, steps = len(rays.share), config.training.samples, config.sampling.steps
     space = Space.of(config)
     wider = 1 if jax.default_backend() == "cpu" else WIDER
-    at_once = min(wider * RAYS_AT_ONCE, count)
+    at_once = min(wider * RAYS_AT_ONCE[space.kind], count)
     words = -(-steps // occupancy.BITS)
     asked_at_once = max(
         min(wider * SAMPLES_ASKED_AT_ONCE, room), words * occupancy.BITS // STRIDE + 1
@@ -191,8 +191,9 @@ def packed(
     )
 
 
-RAYS_AT_ONCE = 2048
-"""Rays that look for occupied cells together, before it is known whether more are needed."""
+RAYS_AT_ONCE = {"bounded": 2048, "forward": 2048, "unbounded": 256}
+"""Rays that look for occupied cells together, before it is known whether more are needed: about as
+many as have room among the samples asked together, since the rest looks again."""
 SAMPLES_ASKED_AT_ONCE = 16384
 """Samples whose density is asked together, to see where their rays are opaque."""
 WIDER = 16
