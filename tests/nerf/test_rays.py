@@ -10,7 +10,7 @@ import pytest
 from data.scene import Split
 from nerf import occupancy
 from nerf.occupancy import Occupancy
-from nerf.rays import DARK, Photographs, Rays, drawn, packed, rays_of
+from nerf.rays import DARK, RAYS_AT_ONCE, Photographs, Rays, drawn, packed, rays_of
 from nerf.space import Space
 from nerf.train import slope_of_rays
 from tests.nerf.conftest import prepared, small_grid
@@ -137,7 +137,7 @@ def occupied_steps(rays, grid, key):
 def test_rays_are_taken_in_their_order_until_the_next_does_not_fit(
     density, part, samples, together, monkeypatch
 ):
-    monkeypatch.setattr("nerf.rays.RAYS_AT_ONCE", together)
+    monkeypatch.setitem(RAYS_AT_ONCE, "bounded", together)
     rays, grid, key = some_rays(1), grid_of(part), jax.random.key(2)
     program = jax.jit(lambda grid: packed(rays, grid, density, with_room(samples), key))
     kept, asked = program(grid)
