@@ -142,7 +142,7 @@ class Model:
         graphs = []
 
         def first_values(key: jax.Array) -> Params:
-            params = {}
+            params: dict[str, Any] = {}
             for k, name in enumerate(names):
                 graph, state = nnx.split(Field(config.field, jax.random.fold_in(key, k)))
                 graphs.append(graph)
