@@ -4,8 +4,8 @@
 
 FOLDER holds the captures `fern`, `fox`, `can` and `lego400`. Every run is `nerf train --scene X
 --max-seconds S` as a user types it, fox with `--data.downscale 2` besides; then `nerf eval`. OUT
-gets the runs, `gallery.json`, `gallery.md` with the table, and in `captures.jpg` and `bundled.jpg` a
-held-out photograph of each beside its rendering. Nothing else should run on the machine.
+gets the runs, `gallery.json`, `gallery.md` with the table, and in `captures.jpg` and `bundled.jpg`
+a held-out photograph of each beside its rendering. Nothing else should run on the machine.
 """
 
 import argparse
