@@ -91,8 +91,9 @@ class SamplingConfig:
     steps: int = 512
     """Steps along the diagonal of the cube, or into the distance (space unbounded); a ray is asked
     at those in occupied cells."""
-    near: float = 0.1
-    """Distance from the camera before which nothing is asked (space unbounded), scene units."""
+    near: float = 0.4
+    """Part of the way from a camera to the middle of the scene before which nothing is asked: what
+    no second camera sees there would be fog (space unbounded)."""
     coarse: int = 64
     """Intervals a ray for the coarse network (strategy hierarchical)."""
     fine: int = 128

@@ -42,7 +42,7 @@ class Space(NamedTuple):
     kind: data.scene.Space = "bounded"
     steps: int = 512
     near: float = 0.0
-    """Distance from the camera before which nothing is asked (unbounded), scene units."""
+    """Part of the way from a camera to the origin before which nothing is asked (unbounded)."""
     slope: tuple[float, float] = (1.0, 1.0)
     """Half width and half height of what is seen at depth 1 (forward)."""
 
@@ -68,8 +68,8 @@ class Space(NamedTuple):
     ) -> tuple[Float[Array, " rays"], Float[Array, " rays"]]:
         """Distances between which rays are asked."""
         if self.kind == "unbounded":
-            near = jnp.full(len(origin), self.near, origin.dtype)
-            return near, jnp.full_like(near, self.distance(self.near, self.steps))
+            near = self.near * jnp.linalg.norm(origin, axis=-1)
+            return near, self.distance(near, self.steps)
         return sampling.box_interval(origin, direction)
 
     def distance(self, t_near, step):

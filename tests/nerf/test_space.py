@@ -48,6 +48,15 @@ def test_far_steps_are_even_in_one_over_the_distance():
     assert t[-1] > 100 * EVEN
 
 
+def test_nothing_is_asked_before_a_part_of_the_way_to_the_middle():
+    here = Space("unbounded", 64, 0.4)
+    origin = jnp.asarray([[0.0, 0.0, 1.0], [3.0, 0.0, 4.0], [0.0, 0.0, 0.0]])
+    direction = jnp.asarray([[0.0, 0.0, -1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+    near, far = here.interval(origin, direction)
+    np.testing.assert_allclose(near, [0.4, 2.0, 0.0], rtol=1e-6)
+    np.testing.assert_allclose(far, near + far[2], rtol=1e-6)
+
+
 def test_a_cell_knows_how_long_steps_through_it_are():
     here = space("unbounded", 512)
     steps = jnp.arange(5.0, 450.0)
@@ -238,8 +247,10 @@ def test_gains_are_told_from_the_scene_and_left_out_of_renderings():
     split = three_cameras()
     split.pictures[..., :3] = np.round(100 * gain)[:, None, None, :]
     model, state = start(config)
-    *_, (state, told) = train(Step(model, Photographs.of(split)), state)
-    assert told.psnr > 35
+    psnr = 0.0
+    for now, told in train(Step(model, Photographs.of(split)), state):
+        state, psnr = now, told.psnr
+    assert psnr > 35
     found = np.asarray(gains(state.params, jnp.arange(3), model.stages))
     wanted = np.log(gain) - np.log(gain).mean(0)
     np.testing.assert_allclose(found, wanted, atol=0.03)
