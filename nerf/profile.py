@@ -9,8 +9,9 @@ import numpy as np
 import optax
 
 from nerf.field import Field, vertices
+from nerf.loss import loss_of_rays
 from nerf.rays import packed, rays_of
-from nerf.train import Step, TrainState, loss_of_rays
+from nerf.train import Step, TrainState
 
 TRAINED_FIRST = 300
 

@@ -9,10 +9,10 @@ import pytest
 
 from data.scene import Split
 from nerf import occupancy
+from nerf.loss import slope_of_rays
 from nerf.occupancy import Occupancy
 from nerf.rays import DARK, RAYS_AT_ONCE, Photographs, Rays, drawn, packed, rays_of
 from nerf.space import Space
-from nerf.train import slope_of_rays
 from tests.nerf.conftest import prepared, small_grid
 
 

@@ -15,10 +15,11 @@ from data.scene import Scene, Split
 from nerf import occupancy
 from nerf.cameras import Cameras
 from nerf.config import Config
+from nerf.loss import gains
 from nerf.rays import Batch, Photographs, packed, rays_of
 from nerf.render import Renderer
 from nerf.space import CAPTURED, EVEN, SPREAD, Space, resolved, seen_at_depth_one
-from nerf.train import Step, gains, start, train
+from nerf.train import Step, start, train
 from tests.nerf.conftest import small_grid
 
 KINDS = ("bounded", "forward", "unbounded")

@@ -8,12 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import nerf.train as train_module
 from nerf.checkpoint import Checkpoints
+from nerf.loss import SAMPLES_TOGETHER, loss_of_rays, slope_of_rays
 from nerf.rays import Packed
 from nerf.render import shade, shade_packed
 from nerf.space import Space
-from nerf.train import DROPS, learning_rate, loss_of_rays, optimiser, slope_of_rays, train
+from nerf.train import DROPS, learning_rate, optimiser, train
 from tests.nerf.conftest import prepared, small_grid, tiny
 
 
@@ -183,7 +183,7 @@ def test_the_gradient_of_parts_is_that_of_the_whole(photographs, monkeypatch, to
     config = with_training(tiny(), rays=48)
     step, state = prepared(config, photographs)
     asked = step._asked(state, step.batch(state), step.photographs)
-    monkeypatch.setitem(train_module.SAMPLES_TOGETHER, "cpu", together)
+    monkeypatch.setitem(SAMPLES_TOGETHER, "cpu", together)
     given = (state.params, step.model, *asked)
     (loss, pixels), gradient = slope_of_rays(*given)
     whole = jax.value_and_grad(loss_of_rays, has_aux=True)(*given)
