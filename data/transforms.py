@@ -80,6 +80,13 @@ def load(path: Path, downscale: int, bound: float | None, wanted: tuple[str, ...
     )
 
 
+def goes_on(meta: dict, file: Path) -> bool | None:
+    """Whether aabb_scale says that something lies beyond instant-ngp's unit cube; None: unsaid."""
+    if meta.get("aabb_scale") is None:
+        return None
+    return not files.value(meta, "aabb_scale", float, file) <= 1
+
+
 class _Found(NamedTuple):
     """The frames whose pictures exist."""
 
@@ -232,7 +239,7 @@ def _parts(
 
 def _place(meta: dict, poses: np.ndarray, file: Path) -> tuple[Space, Similarity]:
     """Surroundings without an end, unless instant-ngp was told that its unit cube holds it all."""
-    if meta.get("aabb_scale") is None or not files.value(meta, "aabb_scale", float, file) <= 1:
+    if goes_on(meta, file) is not False:
         return "unbounded", similarity(poses, "unbounded")
     scale = files.value({"scale": UNIT_CUBE, **meta}, "scale", float, file)
     offset = np.full(3, 0.5)
