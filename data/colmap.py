@@ -12,8 +12,9 @@ import numpy as np
 from jaxtyping import Float
 
 from data import files, sparse
-from data.capture import Capture, Folder, folder
+from data.capture import Capture, folder
 from data.errors import InputError, one_line
+from data.nearest import nearest
 from data.normalise import similarity
 from data.scene import Scene
 
@@ -48,7 +49,8 @@ def load(path: Path, downscale: int, bound: float | None, wanted: tuple[str, ...
     models = [sparse.read(place) for place in sparse.folders(path)]
     model = max(models, key=lambda model: len(model.pictures))
     found = folder(path, downscale)
-    capture, warnings = _capture(path, model, found)
+    pictures, taken, warnings = _present(model, found.path)
+    capture = _capture(path, model, pictures, taken)
     if len(models) > 1:
         sizes = ", ".join(f"{m.path.relative_to(path)} has {len(m.pictures)}" for m in models)
         warnings = (
@@ -60,6 +62,7 @@ def load(path: Path, downscale: int, bound: float | None, wanted: tuple[str, ...
     placed = similarity(capture.poses, "unbounded")
     if bound is not None:
         placed = placed._replace(scale=1 / bound)
+    distance, odd = _nearest(model, pictures, capture.poses)
     return Scene(
         name=path.resolve().name,
         path=path,
@@ -67,8 +70,9 @@ def load(path: Path, downscale: int, bound: float | None, wanted: tuple[str, ...
         scale=placed.scale,
         motion=placed.motion,
         space="unbounded",
+        nearest=None if distance is None else distance * placed.scale,
         format="COLMAP",
-        warnings=(*warnings, *found.warnings),
+        warnings=(*warnings, *found.warnings, *odd),
     )
 
 
@@ -112,8 +116,22 @@ def pose(picture: sparse.Picture, where: str) -> Float[np.ndarray, "3 4"]:
     return np.concatenate([R.T @ AXES, -R.T @ t[:, None]], axis=1)  # (1)
 
 
-def _capture(path: Path, model: sparse.Model, found: Folder) -> tuple[Capture, tuple[str, ...]]:
-    pictures, taken, warnings = _present(model, found.path)
+def _nearest(
+    model: sparse.Model, pictures: list[sparse.Picture], poses: Float[np.ndarray, "n 3 4"]
+) -> tuple[float | None, tuple[str, ...]]:
+    """By the model's points, which a scene can do without."""
+    try:
+        points = sparse.points(model.path)
+    except InputError as error:
+        return None, (f"{error}; without its points it isn't known how near things are",)
+    if points is None:
+        return None, ()
+    return nearest(points, poses, np.array([picture.number for picture in pictures])), ()
+
+
+def _capture(
+    path: Path, model: sparse.Model, pictures: list[sparse.Picture], taken: list[Path]
+) -> Capture:
     lenses = {}
     for key, name in {picture.camera: picture.name for picture in pictures}.items():
         if key not in model.cameras:
@@ -132,7 +150,7 @@ def _capture(path: Path, model: sparse.Model, found: Folder) -> tuple[Capture, t
     sizes = [model.cameras[picture.camera][1:3] for picture in pictures]
     bare = tuple(files.bare(picture.name) for picture in pictures)
     unique = len(set(bare)) == len(bare)
-    capture = Capture(
+    return Capture(
         path=path,
         names=bare if unique else tuple(picture.name for picture in pictures),
         files=tuple(taken),
@@ -142,7 +160,6 @@ def _capture(path: Path, model: sparse.Model, found: Folder) -> tuple[Capture, t
         distortion=distortion if fisheye or distortion.any() else None,
         fisheye=fisheye,
     )
-    return capture, warnings
 
 
 def _present(

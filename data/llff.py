@@ -78,6 +78,7 @@ def load(path: Path, downscale: int, bound: float | None, wanted: tuple[str, ...
         scale=placed.scale,
         motion=placed.motion,
         space=space,
+        nearest=float(table[:, 15].min()) * placed.scale,  # a depth; a distance is no shorter
         format="LLFF",
         warnings=found.warnings,
     )
