@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from data import files
-from data.errors import InputError
+from data.errors import InputError, one_line
 from data.normalise import Similarity, every_eighth, moved
-from data.pictures import ENDINGS, read_all, read_masks, size_of
+from data.pictures import ENDINGS, read_all, read_masks, size_of, turned
 from data.scene import Split
 
 FACTORS = {"images": 1, "images_2": 2, "images_4": 4, "images_8": 8}
@@ -128,6 +128,20 @@ class Capture:
                     f"{where}: is of a picture of {w:g}x{h:g} pixels, but the pictures are "
                     f"{width}x{height}: they were turned or cropped after poses were found"
                 )
+
+    def warnings(self) -> tuple[str, ...]:
+        """What is odd about the pictures, though they can be read."""
+        marked = turned(self.files)
+        if not marked:
+            return ()
+        first = ", ".join(file.name for file in marked[:3]) + (", ..." if marked[3:] else "")
+        return (
+            one_line(
+                f"{len(marked)} of {len(self.files)} pictures are marked to be shown turned "
+                f"(EXIF: {first}): they are taken as they are stored; if their poses are of the "
+                "turned ones, turn the pixels and drop the mark"
+            ),
+        )
 
     def splits(
         self, similarity: Similarity, downscale: int, wanted: tuple[str, ...] | None

@@ -72,7 +72,7 @@ def load(path: Path, downscale: int, bound: float | None, wanted: tuple[str, ...
         space="unbounded",
         nearest=None if distance is None else distance * placed.scale,
         format="COLMAP",
-        warnings=(*warnings, *found.warnings, *odd),
+        warnings=(*warnings, *found.warnings, *odd, *capture.warnings()),
     )
 
 

@@ -80,7 +80,7 @@ def load(path: Path, downscale: int, bound: float | None, wanted: tuple[str, ...
         space=space,
         nearest=float(table[:, 15].min()) * placed.scale,  # a depth; a distance is no shorter
         format="LLFF",
-        warnings=found.warnings,
+        warnings=(*found.warnings, *capture.warnings()),
     )
 
 

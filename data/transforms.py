@@ -77,7 +77,7 @@ def load(path: Path, downscale: int, bound: float | None, wanted: tuple[str, ...
         motion=placed.motion,
         space=space,
         format="nerfstudio, instant-ngp",
-        warnings=(*folder.warnings, *found.warnings, *remarks),
+        warnings=(*folder.warnings, *found.warnings, *remarks, *capture.warnings()),
     )
 
 

@@ -299,6 +299,20 @@ def test_missing_pictures_are_counted_and_named(scene):
     assert "none of its 9 pictures exists" in refusal(folder)
 
 
+def test_pictures_that_are_marked_as_turned_are_said_and_left(scene):
+    folder, exif = scene(), Image.Exif()
+    for k, orientation in enumerate((6, 3, 8, 2, 1)):
+        exif[0x0112] = orientation
+        file = folder / "images" / f"{k:02d}.png"
+        with Image.open(file) as image:
+            image.save(file, exif=exif)
+    found = load(folder)
+    (warning,) = found.warnings
+    assert "4 of 9 pictures are marked to be shown turned" in warning
+    assert "00.png, 01.png, 02.png, ..." in warning
+    assert (found.splits["train"].width, found.splits["train"].height) == (W, H)
+
+
 def test_space(scene):
     assert load(scene(aabb_scale=4)).space == "unbounded"
     found = load(scene(aabb_scale=1))
