@@ -11,11 +11,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from data import files, sparse
+from data import files, forward, nearest, sparse
 from data.capture import Capture, folder
 from data.errors import InputError, one_line
-from data.nearest import nearest
-from data.normalise import similarity
 from data.scene import Scene
 
 ONE_FOCAL = {
@@ -45,7 +43,11 @@ def recognises(path: Path) -> bool:
 
 
 def load(path: Path, downscale: int, bound: float | None, wanted: tuple[str, ...] | None) -> Scene:
-    """The scene in folder `path`; see `data.load`. Of several models the largest."""
+    """The scene in folder `path`; see `data.load`. Of several models the largest.
+
+    Where cameras look one way and points say how near things are, `bound`, if given, is the near
+    plane's distance; see `data.forward`.
+    """
     models = [sparse.read(place) for place in sparse.folders(path)]
     model = max(models, key=lambda model: len(model.pictures))
     found = folder(path, downscale)
@@ -59,17 +61,17 @@ def load(path: Path, downscale: int, bound: float | None, wanted: tuple[str, ...
             *warnings,
         )
     capture.check()
-    placed = similarity(capture.poses, "unbounded")
-    if bound is not None:
-        placed = placed._replace(scale=1 / bound)
-    distance, odd = _nearest(model, pictures, capture.poses)
+    points, odd = _points(model)
+    of_points = (points, capture.poses, np.array([picture.number for picture in pictures]))
+    space, placed = forward.place(capture, bound, lambda frame: nearest.ahead(*of_points, frame))
+    distance = nearest.nearest(*of_points)
     return Scene(
         name=path.resolve().name,
         path=path,
         splits=capture.splits(placed, found.downscale, wanted),
         scale=placed.scale,
         motion=placed.motion,
-        space="unbounded",
+        space=space,
         nearest=None if distance is None else distance * placed.scale,
         format="COLMAP",
         warnings=(*warnings, *found.warnings, *odd, *capture.warnings()),
@@ -116,17 +118,13 @@ def pose(picture: sparse.Picture, where: str) -> Float[np.ndarray, "3 4"]:
     return np.concatenate([R.T @ AXES, -R.T @ t[:, None]], axis=1)  # (1)
 
 
-def _nearest(
-    model: sparse.Model, pictures: list[sparse.Picture], poses: Float[np.ndarray, "n 3 4"]
-) -> tuple[float | None, tuple[str, ...]]:
-    """By the model's points, which a scene can do without."""
+def _points(model: sparse.Model) -> tuple[sparse.Points, tuple[str, ...]]:
+    """The model's points, which a scene can do without."""
+    none = sparse.Points(np.zeros((0, 3)), np.zeros(0, np.int64), np.zeros(0, np.int64))
     try:
-        points = sparse.points(model.path)
+        return sparse.points(model.path) or none, ()
     except InputError as error:
-        return None, (f"{error}; without its points it isn't known how near things are",)
-    if points is None:
-        return None, ()
-    return nearest(points, poses, np.array([picture.number for picture in pictures])), ()
+        return none, (f"{error}; without its points it isn't known how near things are",)
 
 
 def _capture(

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from data import sparse
+from data.normalise import Similarity
 
 SHARE = 1e-3
 """q: of a thousand points so many may be nearer."""
@@ -25,14 +26,36 @@ def nearest(
     `poses` are of the pictures with these numbers, in the frame of the points. None where too few
     points are seen by them.
     """
+    distances = _distances(points, poses, numbers)
+    return _least(distances[np.isfinite(distances)])
+
+
+def ahead(
+    points: sparse.Points,
+    poses: Float[np.ndarray, "n 3 4"],
+    numbers: Int[np.ndarray, " n"],
+    frame: Similarity,
+) -> float | None:
+    """How far along -z of a frame hardly a point is nearer that is seen; of its scale."""
+    seen = points.x[np.isfinite(_distances(points, poses, numbers))]
+    R, m = frame.motion[:, :3], frame.motion[:, 3]
+    return _least(-frame.scale * (seen @ R.T + m)[:, 2])
+
+
+def _distances(
+    points: sparse.Points, poses: Float[np.ndarray, "n 3 4"], numbers: Int[np.ndarray, " n"]
+) -> Float[np.ndarray, " points"]:
     order = np.argsort(numbers)
     at = np.minimum(np.searchsorted(numbers[order], points.picture), len(numbers) - 1)
     camera = order[at]
     known = numbers[camera] == points.picture
     point, pose = points.point[known], poses[camera[known]]
     away = points.x[point] - pose[:, :, 3]
-    ahead = -np.einsum("na,na->n", away, pose[:, :, 2]) > 0
+    before = -np.einsum("na,na->n", away, pose[:, :, 2]) > 0
     distances = np.full(len(points.x), np.inf)
-    np.minimum.at(distances, point[ahead], np.linalg.norm(away[ahead], axis=-1))  # (1)
-    seen = distances[np.isfinite(distances)]
-    return float(np.quantile(seen, SHARE)) if len(seen) >= FEWEST else None  # (2)
+    np.minimum.at(distances, point[before], np.linalg.norm(away[before], axis=-1))  # (1)
+    return distances
+
+
+def _least(lengths: Float[np.ndarray, " n"]) -> float | None:
+    return float(np.quantile(lengths, SHARE)) if len(lengths) >= FEWEST else None  # (2)
