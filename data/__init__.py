@@ -10,6 +10,8 @@ files      JSON by its keys; names that stay in the folder
 exr        OpenEXR pictures
 llff       LLFF's poses_bounds.npy
 colmap     COLMAP's models; sparse reads their files
+nearest    how near things are to the cameras
+forward    cameras side by side that look one way
 capture    a folder of pictures with their cameras, parted into splits
 normalise  centre, up and scale, and the way back
 analytic   a scene in closed form, rendered by quadrature

@@ -1,11 +1,16 @@
-"""The Blender / NeRF-synthetic format: transforms_{train,val,test}.json and RGBA pictures."""
+"""The Blender / NeRF-synthetic format: transforms_{train,val,test}.json and RGBA pictures.
+
+Objects alone, unless transforms_train.json says with instant-ngp's aabb_scale, above 1, that they
+have surroundings. Frame and scale are the same for both: such scenes are built about the origin,
+and what lies within BOUND of it is their middle, from which surroundings are drawn together.
+"""
 
 import math
 from pathlib import Path
 
 import numpy as np
 
-from data import files
+from data import files, transforms
 from data.errors import InputError
 from data.pictures import read_all
 from data.poses import rigid
@@ -13,7 +18,8 @@ from data.scene import Scene, Split
 
 SPLITS = ("train", "val", "test")
 BOUND = 1.5
-"""What the scenes that the format is known for lie in."""
+"""What the scenes that the format is known for lie in. Half the side of instant-ngp's unit cube,
+1/2 / 0.33, is as good as the same."""
 
 
 def recognises(path: Path) -> bool:
@@ -32,8 +38,14 @@ def load(path: Path, downscale: int, bound: float | None, wanted: tuple[str, ...
     sizes = {(split.width, split.height) for split in splits.values()}
     if len(sizes) > 1:
         raise InputError(f"{path}: the splits' pictures differ in size: {sorted(sizes)}")
+    file = path / "transforms_train.json"
     return Scene(
-        name=path.resolve().name, path=path, splits=splits, scale=1 / bound, format="Blender"
+        name=path.resolve().name,
+        path=path,
+        splits=splits,
+        scale=1 / bound,
+        space="unbounded" if transforms.goes_on(files.read_json(file), file) else "bounded",
+        format="Blender",
     )
 
 

@@ -1,16 +1,17 @@
 """What one camera, carried about, took of one place: a folder of pictures, parted into splits."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from data.errors import InputError
+from data import files
+from data.errors import InputError, one_line
 from data.normalise import Similarity, every_eighth, moved
-from data.pictures import ENDINGS, read_all, read_masks, size_of
+from data.pictures import ENDINGS, read_all, read_masks, size_of, turned
 from data.scene import Split
 
 FACTORS = {"images": 1, "images_2": 2, "images_4": 4, "images_8": 8}
@@ -33,6 +34,11 @@ def folder(path: Path, downscale: int) -> Folder:
     there = {factor: path / name for name, factor in FACTORS.items() if _holds(path / name)}
     if not there:
         raise InputError(f"{path}: has no pictures in any of its folders {', '.join(FACTORS)}")
+    return fitting(path, there, downscale)
+
+
+def fitting(path: Path, there: Mapping[int, Path], downscale: int) -> Folder:
+    """The same of folders by the factors they were divided by, at least one."""
     fitting = [factor for factor in there if downscale % factor == 0]
     if fitting:
         return Folder(there[max(fitting)], downscale // max(fitting))
@@ -45,6 +51,41 @@ def folder(path: Path, downscale: int) -> Folder:
         f"{path}: downscale {downscale} can't be made from the pictures in "
         f"{', '.join(folder.name for folder in there.values())}; choose a multiple of {largest}"
     )
+
+
+def folder_of(path: Path, names: Sequence[str], downscale: int) -> Folder:
+    """The same of pictures by their names, images/.., of which a smaller folder must hold as many.
+
+    `images` itself where they are named in another folder.
+    """
+    there = {1: path / "images"}
+    if all(within("images_2", name) != name for name in names):
+        count = {
+            factor: sum(files.picture(path, within(folder, name), str(path))[1] for name in names)
+            for folder, factor in FACTORS.items()
+            if (path / folder).is_dir()
+        }
+        most = max(count.values(), default=0)
+        there = {f: path / name for name, f in FACTORS.items() if most and count.get(f) == most}
+    return fitting(path, there or {1: path / "images"}, downscale)
+
+
+def within(folder: str, name: str) -> str:
+    """What a picture of `images` is called in another folder; other pictures keep their names."""
+    named = PurePosixPath(name.replace("\\", "/"))
+    return str(PurePosixPath(folder, *named.parts[1:])) if named.parts[:1] == ("images",) else name
+
+
+def true_size(path: Path, folder: str, picture: Path) -> tuple[int, int]:
+    """Width and height of the original of a picture in `folder`, if need be by what it became."""
+    if folder == "images":
+        return size_of(picture)
+    name = Path("images", *picture.relative_to(path).parts[1:]).as_posix()
+    original, exists = files.picture(path, name, str(path))
+    if exists:
+        return size_of(original)
+    width, height = size_of(picture)
+    return FACTORS[folder] * width, FACTORS[folder] * height
 
 
 @dataclass(frozen=True)
@@ -87,6 +128,20 @@ class Capture:
                     f"{where}: is of a picture of {w:g}x{h:g} pixels, but the pictures are "
                     f"{width}x{height}: they were turned or cropped after poses were found"
                 )
+
+    def warnings(self) -> tuple[str, ...]:
+        """What is odd about the pictures, though they can be read."""
+        marked = turned(self.files)
+        if not marked:
+            return ()
+        first = ", ".join(file.name for file in marked[:3]) + (", ..." if marked[3:] else "")
+        return (
+            one_line(
+                f"{len(marked)} of {len(self.files)} pictures are marked to be shown turned "
+                f"(EXIF: {first}): they are taken as they are stored; if their poses are of the "
+                "turned ones, turn the pixels and drop the mark"
+            ),
+        )
 
     def splits(
         self, similarity: Similarity, downscale: int, wanted: tuple[str, ...] | None

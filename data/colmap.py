@@ -11,10 +11,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from data import files, sparse
-from data.capture import Capture, Folder, folder
+from data import files, forward, nearest, sparse
+from data.capture import Capture, folder
 from data.errors import InputError, one_line
-from data.normalise import similarity
 from data.scene import Scene
 
 ONE_FOCAL = {
@@ -44,11 +43,16 @@ def recognises(path: Path) -> bool:
 
 
 def load(path: Path, downscale: int, bound: float | None, wanted: tuple[str, ...] | None) -> Scene:
-    """The scene in folder `path`; see `data.load`. Of several models the largest."""
+    """The scene in folder `path`; see `data.load`. Of several models the largest.
+
+    Where cameras look one way and points say how near things are, `bound`, if given, is the near
+    plane's distance; see `data.forward`.
+    """
     models = [sparse.read(place) for place in sparse.folders(path)]
     model = max(models, key=lambda model: len(model.pictures))
     found = folder(path, downscale)
-    capture, warnings = _capture(path, model, found)
+    pictures, taken, warnings = _present(model, found.path)
+    capture = _capture(path, model, pictures, taken)
     if len(models) > 1:
         sizes = ", ".join(f"{m.path.relative_to(path)} has {len(m.pictures)}" for m in models)
         warnings = (
@@ -57,18 +61,20 @@ def load(path: Path, downscale: int, bound: float | None, wanted: tuple[str, ...
             *warnings,
         )
     capture.check()
-    placed = similarity(capture.poses, "unbounded")
-    if bound is not None:
-        placed = placed._replace(scale=1 / bound)
+    points, odd = _points(model)
+    of_points = (points, capture.poses, np.array([picture.number for picture in pictures]))
+    space, placed = forward.place(capture, bound, lambda frame: nearest.ahead(*of_points, frame))
+    distance = nearest.nearest(*of_points)
     return Scene(
         name=path.resolve().name,
         path=path,
         splits=capture.splits(placed, found.downscale, wanted),
         scale=placed.scale,
         motion=placed.motion,
-        space="unbounded",
+        space=space,
+        nearest=None if distance is None else distance * placed.scale,
         format="COLMAP",
-        warnings=(*warnings, *found.warnings),
+        warnings=(*warnings, *found.warnings, *odd, *capture.warnings()),
     )
 
 
@@ -112,8 +118,18 @@ def pose(picture: sparse.Picture, where: str) -> Float[np.ndarray, "3 4"]:
     return np.concatenate([R.T @ AXES, -R.T @ t[:, None]], axis=1)  # (1)
 
 
-def _capture(path: Path, model: sparse.Model, found: Folder) -> tuple[Capture, tuple[str, ...]]:
-    pictures, taken, warnings = _present(model, found.path)
+def _points(model: sparse.Model) -> tuple[sparse.Points, tuple[str, ...]]:
+    """The model's points, which a scene can do without."""
+    none = sparse.Points(np.zeros((0, 3)), np.zeros(0, np.int64), np.zeros(0, np.int64))
+    try:
+        return sparse.points(model.path) or none, ()
+    except InputError as error:
+        return none, (f"{error}; without its points it isn't known how near things are",)
+
+
+def _capture(
+    path: Path, model: sparse.Model, pictures: list[sparse.Picture], taken: list[Path]
+) -> Capture:
     lenses = {}
     for key, name in {picture.camera: picture.name for picture in pictures}.items():
         if key not in model.cameras:
@@ -132,7 +148,7 @@ def _capture(path: Path, model: sparse.Model, found: Folder) -> tuple[Capture, t
     sizes = [model.cameras[picture.camera][1:3] for picture in pictures]
     bare = tuple(files.bare(picture.name) for picture in pictures)
     unique = len(set(bare)) == len(bare)
-    capture = Capture(
+    return Capture(
         path=path,
         names=bare if unique else tuple(picture.name for picture in pictures),
         files=tuple(taken),
@@ -142,7 +158,6 @@ def _capture(path: Path, model: sparse.Model, found: Folder) -> tuple[Capture, t
         distortion=distortion if fisheye or distortion.any() else None,
         fisheye=fisheye,
     )
-    return capture, warnings
 
 
 def _present(

@@ -9,7 +9,6 @@ height, width and focal length in pixels, near and far the depths between which 
 """
 
 import io
-import math
 import warnings
 from pathlib import Path
 
@@ -17,17 +16,13 @@ import numpy as np
 from jaxtyping import Float
 from numpy.lib import format as npy
 
+from data import forward
 from data.capture import Capture, folder
 from data.errors import InputError
-from data.normalise import Similarity, moved, similarity
+from data.normalise import moved
 from data.pictures import ENDINGS
 from data.poses import rigid
-from data.scene import Scene, Space
-
-TILT_RADIANS = math.radians(30)
-"""How far a camera may be turned from the average one, where all look one way."""
-MARGIN = 0.9
-"""Of the way to the nearest thing: where the near plane stands."""
+from data.scene import Scene
 
 LARGEST = 2**26
 """Bytes of poses_bounds.npy, half a million poses: more is not read into memory."""
@@ -41,8 +36,7 @@ def recognises(path: Path) -> bool:
 def load(path: Path, downscale: int, bound: float | None, wanted: tuple[str, ...] | None) -> Scene:
     """The scene in folder `path`; see `data.load`.
 
-    Cameras that look one way are turned to look along -z, and scaled so that all they see lies
-    beyond the plane z = -1; `bound`, if given, is that plane's distance in the files' units.
+    Where cameras look one way `bound`, if given, is the near plane's distance; see `data.forward`.
     """
     file = path / "poses_bounds.npy"
     found = folder(path, downscale)
@@ -62,15 +56,9 @@ def load(path: Path, downscale: int, bound: float | None, wanted: tuple[str, ...
         intrinsics=np.stack([f, f, w / 2, h / 2], axis=-1),
     )
     capture.check()
-    space, placed = _place(capture, table[:, 15])
-    if bound is not None:
-        placed = placed._replace(scale=1 / bound)
-        foremost = -moved(placed, capture.poses)[:, 2, 3].min()
-        if space == "forward" and foremost >= 1:
-            raise InputError(
-                f"{path}: bound {bound} puts the near plane behind a camera; give at least "
-                f"{1.1 * foremost * bound:.3g}, or none"
-            )
+    space, placed = forward.place(
+        capture, bound, lambda frame: _ahead(moved(frame, capture.poses), table[:, 15])
+    )
     return Scene(
         name=path.resolve().name,
         path=path,
@@ -78,23 +66,15 @@ def load(path: Path, downscale: int, bound: float | None, wanted: tuple[str, ...
         scale=placed.scale,
         motion=placed.motion,
         space=space,
+        nearest=float(table[:, 15].min()) * placed.scale,  # a depth; a distance is no shorter
         format="LLFF",
-        warnings=found.warnings,
+        warnings=(*found.warnings, *capture.warnings()),
     )
 
 
-def _place(capture: Capture, near: Float[np.ndarray, " n"]) -> tuple[Space, Similarity]:
-    """Forward if the cameras are turned little, stand before all they see, and see only -z."""
-    forward = similarity(capture.poses, "forward")
-    poses = moved(forward, capture.poses)
-    cosine = np.clip(poses[:, 2, 2], -1, 1)  # of the angle between a camera's axis and -z
-    ahead = near * cosine - poses[:, 2, 3]  # from the middle to the nearest thing, along -z
-    half_view = np.arctan(np.hypot(*(capture.intrinsics[:, 2:] / capture.intrinsics[:, :2]).T))
-    tilt = np.arccos(cosine)
-    widest = (tilt + half_view).max()
-    if ahead.min() > 0 and tilt.max() < TILT_RADIANS and widest < math.radians(80):
-        return "forward", forward._replace(scale=float(1 / (MARGIN * ahead.min())))
-    return "unbounded", similarity(capture.poses, "unbounded")
+def _ahead(poses: Float[np.ndarray, "n 3 4"], near: Float[np.ndarray, " n"]) -> float:
+    """From the middle to the nearest thing, along -z: a camera's bound is along its own axis."""
+    return float((near * poses[:, 2, 2] - poses[:, 2, 3]).min())
 
 
 def _read(file: Path, pictures: int, folder: Path) -> Float[np.ndarray, "n 17"]:

@@ -1,8 +1,9 @@
 """Picture files -> one array of bytes: every format, in parallel, in bounded memory.
 
 A picture is taken as its pixels are stored. An orientation that a camera noted beside them (EXIF)
-is not applied: lens and pose were found for the pixels as stored, and a turned picture would have
-its width and height, and the point that the lens looks at, in the wrong places.
+is not applied: lens and pose are taken to be of the pixels as stored, and a turned picture would
+have its width and height, and the point that the lens looks at, in the wrong places. Tools differ
+in what they go by, so `turned` tells which pictures have one.
 """
 
 import os
@@ -50,6 +51,13 @@ def size_of(file: Path) -> tuple[int, int]:
             "have; make it smaller"
         )
     return width, height
+
+
+def turned(files: Sequence[Path]) -> list[Path]:
+    """Those that are to be shown turned or mirrored, by what their headers say (EXIF)."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        return [file for file in files if not _is_exr(file) and 2 <= _orientation(file) <= 8]
 
 
 def read_all(files: Sequence[Path], downscale: int = 1) -> UInt8[np.ndarray, "pictures h w 4"]:
@@ -183,6 +191,17 @@ def _size(file: Path) -> tuple[int, int]:
                 f"{file}: is more than the {MOST_PIXELS} pixels that a picture may have; "
                 "make it smaller"
             ) from None
+
+
+def _orientation(file: Path) -> int:
+    """1: as stored. What can't be read is refused where the pixels are."""
+    exif = Image.Exif()
+    try:
+        with Image.open(file, formats=_FORMATS) as image:
+            exif.load(image.info.get("exif", b""))
+        return int(exif.get(0x0112, 1))
+    except Exception:  # decoders meet broken bytes with exceptions of every kind
+        return 1
 
 
 def _decoded(file: Path) -> UInt8[np.ndarray, "h w 4"]:

@@ -1,4 +1,4 @@
-"""COLMAP's sparse model as its files hold it: cameras and registered pictures, binary or text.
+"""COLMAP's sparse model as its files hold it: cameras, pictures and points, binary or text.
 
 Every count is checked against what is left of the file before anything is made of it.
 """
@@ -8,6 +8,9 @@ import struct
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
 
 from data.errors import InputError
 from data.files import is_file
@@ -36,6 +39,14 @@ MODELS = {
 _NAMES = {number: name for name, (number, _) in MODELS.items()}
 _PLACES = ("sparse/0", "sparse", "colmap/sparse/0")
 _LONGEST_NAME = 4096
+MOST_POINTS = 2**18
+"""Of a model of more points every second is kept, or every fourth .."""
+SIGHTINGS = 3
+"""By how many pictures, at least, a point is well known,"""
+ERROR = 2.0
+"""and how many pixels, at most, it may be seen beside where it should be."""
+_LONGEST_TRACK = 256
+"""Sightings of one point that are kept."""
 
 
 class Lens(NamedTuple):
@@ -55,6 +66,19 @@ class Picture(NamedTuple):
     quaternion: tuple[float, ...]
     """w x y z."""
     t: tuple[float, ...]
+    number: int
+    """What points call it."""
+
+
+class Points(NamedTuple):
+    """Well-known points, and by which pictures they are seen."""
+
+    x: Float[np.ndarray, "points 3"]
+    """In the model's frame."""
+    point: Int[np.ndarray, " sightings"]
+    """Row of `x`,"""
+    picture: Int[np.ndarray, " sightings"]
+    """and number of the picture that sees it."""
 
 
 class Model(NamedTuple):
@@ -80,6 +104,29 @@ def read(folder: Path) -> Model:
     cameras = _unique(_parsed(cameras_file, _binary_cameras, _text_cameras), cameras_file)
     pictures = _unique(_parsed(images_file, _binary_pictures, _text_pictures), images_file)
     return Model(folder, cameras, tuple(pictures.values()))
+
+
+def points(folder: Path) -> Points | None:
+    """The model's well-known points; None if it has no such file, InputError as for `read`."""
+    file = _file(folder, "points3D")
+    if file is None:
+        return None
+    kept: list[tuple[list[float], np.ndarray]] = []
+    stride, met = 1, 0
+    for x, error, seen_by in _parsed(file, _binary_points, _text_points):
+        if len(seen_by) < SIGHTINGS or not error <= ERROR or not all(abs(v) < 1e9 for v in x):
+            continue
+        if met % stride == 0:
+            kept.append((x, seen_by))
+        met += 1
+        if len(kept) > MOST_POINTS:
+            kept, stride = kept[::2], 2 * stride
+    tracks = [seen_by for _, seen_by in kept]
+    return Points(
+        np.array([x for x, _ in kept], np.float64).reshape(-1, 3),
+        np.repeat(np.arange(len(kept)), [len(track) for track in tracks]),
+        np.concatenate([np.zeros(0, np.int64), *tracks]),
+    )
 
 
 def _file(folder: Path, stem: str) -> Path | None:
@@ -168,7 +215,16 @@ def _binary_pictures(data: _Bytes) -> Iterator[tuple[int, Picture]]:
         name = data.name()
         (points,) = data.take("Q")
         data.skip(24 * points)
-        yield key, Picture(name, camera, tuple(numbers[:4]), tuple(numbers[4:]))
+        yield key, Picture(name, camera, tuple(numbers[:4]), tuple(numbers[4:]), key)
+
+
+def _binary_points(data: _Bytes) -> Iterator[tuple[list[float], float, np.ndarray]]:
+    for _ in data.entries(smallest=51):
+        _, *x, _, _, _, error, length = data.take("Q3d3BdQ")
+        start = data.at
+        data.skip(8 * length)
+        track = data.data[start : start + 8 * min(length, _LONGEST_TRACK)]
+        yield x, error, np.frombuffer(track, "<u4")[::2].astype(np.int64)
 
 
 def _text_cameras(lines: Iterable[str], file: Path) -> Iterator[tuple[int, Lens]]:
@@ -204,8 +260,26 @@ def _text_pictures(lines: Iterable[str], file: Path) -> Iterator[tuple[int, Pict
             )
         key, camera = _numbers(int, [words[0], words[8]], where)
         motion = _numbers(float, words[1:8], where)
-        yield key, Picture(words[9].rstrip("\r\n"), camera, motion[:4], motion[4:])
+        yield key, Picture(words[9].rstrip("\r\n"), camera, motion[:4], motion[4:], key)
         next(numbered, None)  # its points, a line that may be empty
+
+
+def _text_points(
+    lines: Iterable[str], file: Path
+) -> Iterator[tuple[list[float], float, np.ndarray]]:
+    for number, line in enumerate(lines, 1):
+        words = line.split()
+        if not words or words[0].startswith("#"):
+            continue
+        where = f"{file}, line {number}"
+        if len(words) < 8 or len(words) % 2:
+            raise InputError(f"{where}: a point is POINT3D_ID X Y Z R G B ERROR and its TRACK")
+        *x, _, _, _, error = _numbers(float, words[1:8], where)
+        track = words[8 : 8 + 2 * _LONGEST_TRACK : 2]
+        seen_by = _numbers(int, track, where) if track else ()
+        if not all(0 <= picture < 2**32 for picture in seen_by):
+            raise InputError(f"{where}: its track has numbers that can't be pictures'")
+        yield x, error, np.array(seen_by, np.int64)
 
 
 def _numbers(kind: type, words: list[str], where: str) -> tuple:

@@ -12,10 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from data import files
-from data.capture import Capture
+from data.capture import Capture, Folder, folder_of, true_size, within
 from data.errors import InputError, one_line
 from data.normalise import Similarity, every_eighth, similarity
-from data.pictures import size_of
 from data.poses import rigid
 from data.scene import Scene, Space
 
@@ -41,8 +40,10 @@ def load(path: Path, downscale: int, bound: float | None, wanted: tuple[str, ...
     """
     file = path / "transforms.json"
     meta = files.read_json(file)
-    found = _pictures(path, file, files.value(meta, "frames", list, file))
-    size = size_of(found.files[0])
+    frames = files.value(meta, "frames", list, file)
+    folder = _folder(path, file, frames, downscale)
+    found = _pictures(path, file, frames, folder.path.name)
+    size = true_size(path, folder.path.name, found.files[0])
     framed = list(zip(found.frames, found.wheres, strict=True))
     lenses = [_lens(frame, meta, where, size) for frame, where in framed]
     poses = [
@@ -71,13 +72,20 @@ def load(path: Path, downscale: int, bound: float | None, wanted: tuple[str, ...
     return Scene(
         name=path.resolve().name,
         path=path,
-        splits=capture.splits(placed, downscale, wanted),
+        splits=capture.splits(placed, folder.downscale, wanted),
         scale=placed.scale,
         motion=placed.motion,
         space=space,
         format="nerfstudio, instant-ngp",
-        warnings=(*found.warnings, *remarks),
+        warnings=(*folder.warnings, *found.warnings, *remarks, *capture.warnings()),
     )
+
+
+def goes_on(meta: dict, file: Path) -> bool | None:
+    """Whether aabb_scale says that something lies beyond instant-ngp's unit cube; None: unsaid."""
+    if meta.get("aabb_scale") is None:
+        return None
+    return not files.value(meta, "aabb_scale", float, file) <= 1
 
 
 class _Found(NamedTuple):
@@ -90,7 +98,18 @@ class _Found(NamedTuple):
     warnings: tuple[str, ...]
 
 
-def _pictures(path: Path, file: Path, frames: list) -> _Found:
+def _folder(path: Path, file: Path, frames: list, downscale: int) -> Folder:
+    """Where the pictures are, at 1/downscale or to be shrunk to it; masks go with the true size."""
+    names, masked = [], False
+    for number, frame in enumerate(frames):
+        where = f"{file}, frame {number}"
+        names.append(files.value(frame, "file_path", str, where))
+        files.inside(path, names[-1], where)
+        masked |= frame.get("mask_path") is not None
+    return Folder(path / "images", downscale) if masked else folder_of(path, names, downscale)
+
+
+def _pictures(path: Path, file: Path, frames: list, folder: str) -> _Found:
     if not frames:
         raise InputError(f"{file}: has no frames; a scene needs several views")
     there: dict[str, tuple[Path, dict, str]] = {}
@@ -98,7 +117,7 @@ def _pictures(path: Path, file: Path, frames: list) -> _Found:
     for number, frame in enumerate(frames):
         where = f"{file}, frame {number}"
         file_path = files.value(frame, "file_path", str, where)
-        picture, exists = files.picture(path, file_path, where)
+        picture, exists = files.picture(path, within(folder, file_path), where)
         name = files.bare(file_path)
         if name in there or name in missing:
             raise InputError(f"{where}: {file_path!r} is listed twice; drop one of the frames")
@@ -232,7 +251,7 @@ def _parts(
 
 def _place(meta: dict, poses: np.ndarray, file: Path) -> tuple[Space, Similarity]:
     """Surroundings without an end, unless instant-ngp was told that its unit cube holds it all."""
-    if meta.get("aabb_scale") is None or not files.value(meta, "aabb_scale", float, file) <= 1:
+    if goes_on(meta, file) is not False:
         return "unbounded", similarity(poses, "unbounded")
     scale = files.value({"scale": UNIT_CUBE, **meta}, "scale", float, file)
     offset = np.full(3, 0.5)

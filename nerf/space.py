@@ -24,6 +24,7 @@ from calculus import radiance
 from calculus.radiance import sampling
 from data.errors import InputError
 from data.scene import Scene, Split
+from nerf.cameras import Cameras
 from nerf.config import Config
 
 EVEN = 2.0
@@ -116,7 +117,7 @@ def resolved(config: Config, scene: Scene) -> Config:
         )
     slope = config.data.slope
     if kind == "forward":
-        slope = seen_at_depth_one(next(iter(scene.splits.values())))
+        slope = seen_at_depth_one(*scene.splits.values())
     training = config.training
     if training.spread is None:
         training = replace(training, spread=SPREAD[kind])
@@ -130,20 +131,27 @@ def resolved(config: Config, scene: Scene) -> Config:
     return replace(config, data=data, training=training, field=field)
 
 
-def seen_at_depth_one(split: Split) -> tuple[float, float]:
+def seen_at_depth_one(*splits: Split) -> tuple[float, float]:
     """Half width and half height of all that the cameras see, at depth 1 and far away.
 
-    By the corners of the pictures; InputError where a camera does not look along -z.
+    By the rays through the borders of the pictures, which lenses bend; InputError where a camera
+    does not look along -z.
     """
-    corners = np.array([[0, 0], [split.width, 0], [0, split.height], [split.width, split.height]])
-    f, c = split.intrinsics[:, None, :2], split.intrinsics[:, None, 2:]
-    u = (corners[None] - c) / f * (1, -1)
-    u = np.concatenate([u, -np.ones((*u.shape[:2], 1))], axis=-1)
-    d = np.einsum("nab,ncb->nca", split.poses[:, :, :3], u)
-    if d[..., 2].max() > -0.1 * np.linalg.norm(d, axis=-1).max():
+    o, d = (np.concatenate(parts) for parts in zip(*map(_at_borders, splits), strict=True))
+    if d[:, 2].max() > -0.1:
         raise InputError("space forward: some cameras look aside; say --data.space unbounded")
-    away = d[..., :2] / -d[..., 2:]
-    o = split.poses[:, None, :, 3]
-    near = o[..., :2] + away * (1 + o[..., 2:])
-    x, y = np.maximum(np.abs(away), np.abs(near)).max((0, 1))
+    away = d[:, :2] / -d[:, 2:]
+    near = o[:, :2] + away * (1 + o[:, 2:])
+    x, y = np.maximum(np.abs(away), np.abs(near)).max(0)
     return float(x), float(y)
+
+
+def _at_borders(split: Split, along: int = 17) -> tuple[np.ndarray, np.ndarray]:
+    """Rays through points of the four edges of every picture, corners included."""
+    s = np.linspace(0, 1, along)
+    edges = [(s, 0 * s), (s, 0 * s + 1), (0 * s, s), (0 * s + 1, s)]
+    border = np.concatenate([np.stack(edge, axis=-1) for edge in edges])
+    pixel = jnp.asarray(np.tile(border * [split.width, split.height], (len(split), 1)), float)
+    picture = jnp.repeat(jnp.arange(len(split)), len(border))
+    o, d = Cameras.of(split).rays(picture, pixel)
+    return np.asarray(o, np.float64), np.asarray(d, np.float64)

@@ -1,18 +1,25 @@
-"""What the cameras of a split see of space: points to pixels, pixels to rays, in numpy.
+"""What the cameras of a split see of space: points to pixels, pixels to rays.
 
-For looking at a scene before it is trained: some rays of each camera, some points of the cube. The
-lens is the one of `Split.distortion`; (x, y) are coordinates at depth 1, y down as in the picture.
+For looking at a scene before it is trained: some rays of each camera, some points of the cube. Rays
+and lenses are those that training goes by; what comes of them is numpy's.
 """
 
 from typing import NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from calculus.radiance import lens
 from data.scene import Camera, Split
+from nerf.cameras import Cameras
 
-_ROUNDS = 30
-"""Of the fixed point that undoes the lens: distortions of a few per cent need ten."""
+_WIDEST = 1.56
+"""The largest angle (radians) to the axis at which a camera sees a point: a fisheye's rays too are
+straightened into those of a pinhole."""
+_distort = jax.jit(lens.distort, static_argnums=3)
+_rays = jax.jit(Cameras.rays)
 
 
 class Sight(NamedTuple):
@@ -37,19 +44,9 @@ def sight(camera: Camera, across: int = 9) -> Sight:
 
 def rays(camera: Camera, pixels: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 3"]:
     """Unit directions of the rays through pixels, in the world frame."""
-    focal, centre = np.split(camera.intrinsics.astype(np.float64), 2)
-    bent = (pixels - centre) / focal
-    straight = bent
-    for _ in range(_ROUNDS if camera.distortion is not None else 0):
-        straight = straight + bent - _bent(straight, camera)
-    if camera.fisheye:  # what was undone is the polynomial: the length is the angle to the axis
-        angle = np.linalg.norm(straight, axis=-1, keepdims=True)
-        flat = straight * np.sinc(angle / np.pi)
-        u = np.concatenate([flat, np.cos(angle)], axis=-1)
-    else:
-        u = np.concatenate([straight, np.ones_like(straight[:, :1])], axis=-1)
-        u /= np.linalg.norm(u, axis=-1, keepdims=True)
-    return (u * [1, -1, -1]) @ camera.pose[:, :3].astype(np.float64).T
+    of_one = jnp.zeros(len(pixels), jnp.int32)
+    _, directions = _rays(Cameras.of(camera), of_one, jnp.asarray(pixels, float))
+    return np.asarray(directions, np.float64)
 
 
 def sees(
@@ -64,13 +61,19 @@ def sees(
     x = (points - o) @ R * [1, -1, -1]  # in the camera: y down, looking along +z
     if widest is None:
         widest = half_angle(camera)
-    aside = np.linalg.norm(x[:, :2], axis=-1)
-    angle = np.arctan2(aside, x[:, 2])
-    unit = x[:, :2] / np.maximum(aside, 1e-12)[:, None]
-    ahead = angle < min(1.01 * widest, np.pi if camera.fisheye else 1.56)
-    straight = unit * np.where(ahead, angle if camera.fisheye else np.tan(angle), 0)[:, None]
+    angle = np.arctan2(np.linalg.norm(x[:, :2], axis=-1), x[:, 2])
+    ahead = angle < min(1.01 * widest, _WIDEST)
+    slope = x[:, :2] / np.where(ahead, x[:, 2], np.inf)[:, None]
     focal, centre = np.split(camera.intrinsics.astype(np.float64), 2)
-    pixel = _bent(straight, camera) * focal + centre
+    pixel = focal * slope + centre
+    if camera.distortion is not None:
+        intrinsics, distortion = (
+            jnp.tile(jnp.asarray(row, float), (len(points), 1))
+            for row in (camera.intrinsics, camera.distortion)
+        )
+        pixel = np.asarray(
+            _distort(jnp.asarray(pixel, float), intrinsics, distortion, camera.fisheye)
+        )
     within = ((pixel >= 0) & (pixel <= [camera.width, camera.height])).all(axis=-1)
     return ahead & within
 
@@ -107,19 +110,3 @@ def in_cube(
     far = np.maximum(first, second).min(axis=-1)
     meets = far > near
     return np.where(meets, near, np.nan), np.where(meets, far, np.nan)
-
-
-def _bent(xy: np.ndarray, camera: Camera) -> np.ndarray:
-    """Where the lens moves them: OpenCV's rational model, or its fisheye polynomial in angle."""
-    if camera.distortion is None:
-        return xy
-    k1, k2, p1, p2, k3, k4, k5, k6 = (float(k) for k in camera.distortion)
-    q = (xy**2).sum(axis=-1, keepdims=True)
-    if camera.fisheye:
-        return xy * (1 + q * (k1 + q * (k2 + q * (p1 + q * p2))))
-    radial = (1 + q * (k1 + q * (k2 + q * k3))) / (1 + q * (k4 + q * (k5 + q * k6)))
-    x, y = xy[:, :1], xy[:, 1:]
-    aside = np.concatenate(
-        [2 * p1 * x * y + p2 * (q + 2 * x**2), p1 * (q + 2 * y**2) + 2 * p2 * x * y], axis=-1
-    )
-    return xy * radial + aside

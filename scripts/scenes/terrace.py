@@ -221,4 +221,5 @@ RECIPE = Recipe(
     distance=STAGE.distance,
     unit=0.004,
     angle=ANGLE,
+    also={"aabb_scale": 64},  # of instant-ngp's cubes, 3 across, the hills' 91 fill so many
 )

@@ -90,6 +90,32 @@ def write_text(folder: Path, cameras: dict, pictures: list[Entry]) -> None:
     (folder / "images.txt").write_text("\n".join(lines) + "\n")
 
 
+class Point(NamedTuple):
+    """A point that was found, and the numbers of the pictures that see it."""
+
+    x: tuple
+    error: float
+    track: tuple
+
+
+def write_points(folder: Path, points: list[Point], text: bool = False) -> None:
+    """points3D.bin, or points3D.txt."""
+    folder.mkdir(parents=True, exist_ok=True)
+    data, lines = (
+        struct.pack("<Q", len(points)),
+        ["# 3D point list with one line of data per point:"],
+    )
+    for k, (x, error, track) in enumerate(points):
+        pairs = [number for picture in track for number in (picture, k)]
+        data += struct.pack("<Q3d3BdQ", k + 1, *x, 1, 2, 3, error, len(track))
+        data += struct.pack(f"<{len(pairs)}I", *pairs)
+        lines.append(" ".join(map(str, (k + 1, *map(float, x), 1, 2, 3, error, *pairs))))
+    if text:
+        (folder / "points3D.txt").write_text("\n".join(lines) + "\n")
+    else:
+        (folder / "points3D.bin").write_bytes(data)
+
+
 def llff_rows(poses: np.ndarray, hwf=(96.0, 128.0, 100.0), bounds=(2.0, 20.0)) -> np.ndarray:
     """Rows of poses_bounds.npy of cameras with these poses in our axes."""
     rows = []

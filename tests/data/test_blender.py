@@ -73,6 +73,21 @@ def test_bound_is_the_scale():
     assert far.scale == 1 / 3.0
 
 
+def test_surroundings_are_said_by_aabb_scale(scene):
+    alone = load(scene)
+    assert alone.space == "bounded"
+    rewrite(scene, lambda meta: meta.update(aabb_scale=16))
+    found = load(scene)
+    assert found.space == "unbounded" and found.scale == 1 / 1.5
+    np.testing.assert_array_equal(found.motion, np.eye(3, 4))  # the frame is the files'
+    np.testing.assert_array_equal(found.splits["train"].poses, alone.splits["train"].poses)
+    assert load(scene, bound=3.0).scale == 1 / 3.0
+    rewrite(scene, lambda meta: meta.update(aabb_scale=1))
+    assert load(scene).space == "bounded"
+    rewrite(scene, lambda meta: meta.update(aabb_scale="16"))
+    assert "aabb_scale is a str" in refusal(scene)
+
+
 def test_downscale_follows_the_lens_and_weights_colour_by_alpha(scene):
     whole, half = load(scene).splits["train"], load(scene, downscale=2).splits["train"]
     assert (half.width, half.height) == (100, 100)

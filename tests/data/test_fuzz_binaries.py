@@ -16,21 +16,23 @@ from data.errors import InputError
 from data.load import load
 from data.poses import RIGID
 from tests.data.captures import (
+    Point,
     entries,
     llff_rows,
     ring,
     write_binary,
     write_pictures,
+    write_points,
     write_text,
 )
 
 TRIES = int(os.environ.get("FUZZ", "0")) or 60
 """Of each file; FUZZ=N for more."""
 FILES = {
-    "binary": ("sparse/0/cameras.bin", "sparse/0/images.bin"),
-    "text": ("sparse/0/cameras.txt", "sparse/0/images.txt"),
+    "binary": ("sparse/0/cameras.bin", "sparse/0/images.bin", "sparse/0/points3D.bin"),
+    "text": ("sparse/0/cameras.txt", "sparse/0/images.txt", "sparse/0/points3D.txt"),
     "llff": ("poses_bounds.npy",),
-    "can": ("sparse/0/cameras.bin", "sparse/0/images.bin"),
+    "can": ("sparse/0/cameras.bin", "sparse/0/images.bin", "sparse/0/points3D.bin"),
     "fern": ("poses_bounds.npy",),
 }
 WORDS = [np.float64(x).tobytes() for x in (0, -1, 1e-300, 1e300, np.nan, np.inf, -np.inf)]
@@ -56,6 +58,8 @@ def build(folder: Path, kind: str, real: Path | None) -> Path:
         cameras = dict.fromkeys(range(3), lens)
         pictures = [e._replace(camera=k % 3) for k, e in enumerate(entries(ring(9)))]
         write(folder / "sparse" / "0", cameras, pictures)
+        points = [Point((0.1 * k, 0.0, 0.1), 0.5, (1, 2, 3)) for k in range(120)]
+        write_points(folder / "sparse" / "0", points, kind == "text")
     return folder
 
 
@@ -92,6 +96,7 @@ def outcome(folder: Path) -> str:
         assert "\n" not in line and len(line) < 20000
         return "refused"
     assert np.isfinite(scene.scale) and scene.scale > 0 and np.isfinite(scene.motion).all()
+    assert scene.nearest is None or 0 < scene.nearest < np.inf
     assert all(line.isprintable() for line in scene.warnings)
     for split in scene.splits.values():
         assert len(split) and split.pictures.shape[0] == len(split.poses) == len(split.intrinsics)

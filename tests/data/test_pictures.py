@@ -16,7 +16,7 @@ from PIL import Image
 
 from data import pictures
 from data.errors import InputError
-from data.pictures import read_all, read_masks, shrink, size_of
+from data.pictures import read_all, read_masks, shrink, size_of, turned
 
 
 def noise(h, w, channels, seed=0):
@@ -132,8 +132,22 @@ def test_orientation_beside_the_pixels_is_not_applied(tmp_path):
     Image.fromarray(pixels).save(file, exif=exif)
     with Image.open(file) as image:
         assert image.getexif()[0x0112] == 6
-    assert size_of(file) == (8, 4)
+    assert size_of(file) == (8, 4) and turned([file]) == [file]
     np.testing.assert_array_equal(read_all([file])[0, ..., :3], pixels)
+
+
+@pytest.mark.parametrize("ending", ["jpg", "webp", "png"])
+def test_which_pictures_are_marked_as_turned(tmp_path, ending):
+    files = [tmp_path / f"{k}.{ending}" for k in range(11)]
+    for orientation, file in enumerate(files):
+        exif = Image.Exif()
+        if orientation < 10:
+            exif[0x0112] = orientation
+        Image.fromarray(noise(4, 8, 3)).save(file, exif=exif)
+    assert turned(files) == files[2:9]
+    broken = write(tmp_path / f"broken.{ending}", noise(4, 8, 3), exif=b"Exif\0\0MM\0*\xff\xff")
+    (tmp_path / "nothing.png").write_bytes(b"")
+    assert turned([broken, tmp_path / "nothing.png", tmp_path / "nowhere.exr"]) == []
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.float16])

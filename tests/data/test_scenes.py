@@ -36,6 +36,7 @@ def test_together_they_are_small():
 @pytest.mark.parametrize("name", NAMES)
 def test_each_loads(name):
     scene = load(SCENES / name)
+    assert scene.space == ("unbounded" if name == "terrace" else "bounded")
     numbers = (64, 10) if name == "marbles" else (100, 25)
     assert tuple(len(scene.splits[split]) for split in ("train", "test")) == numbers
     for split in scene.splits.values():
@@ -144,6 +145,19 @@ def test_smoke_has_an_end():
     sigma = smoke.densities(inside)
     assert (sigma >= 0).all() and sigma.max() > 5
     assert ((smoke.albedo(sigma) > 0) & (smoke.albedo(sigma) < 1)).all()
+
+
+def test_the_middle_of_terrace_is_not_drawn_together():
+    """Distances, in the files' units, times the scale: what stands within 1.5 lies in the ball."""
+    scene = load(SCENES / "terrace", splits=("test",))
+    t = distances(SCENES / "terrace") * scene.scale
+    origins, directions = rays_of("terrace", 8)[1]
+    x = scene.scale * origins + t[8].ravel()[:, None] * directions
+    pose = scene.splits["test"].poses[8]
+    np.testing.assert_allclose(pose[:, 3], scene.scale * origins[0], atol=1e-6)
+    middle = np.linalg.norm(x.reshape(200, 200, 3)[90:110, 90:110], axis=-1)
+    assert (middle[np.isfinite(middle)] < 1).mean() > 0.2  # the knot; beside it, what is beyond
+    assert np.isfinite(t).any() and t[np.isfinite(t)].max() > 20
 
 
 def test_marbles_are_made_as_ever():

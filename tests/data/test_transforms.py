@@ -201,6 +201,70 @@ def test_intrinsics_follow_the_true_size(scene):
     assert "downscale 5" in refusal(scene(), downscale=5)
 
 
+def shrunk(folder, factor, count=9):
+    """Smaller pictures beside the others, of another colour."""
+    (folder / f"images_{factor}").mkdir()
+    for k in range(count):
+        pixels = np.full((H // factor, W // factor, 3), 20 * k + 5, np.uint8)
+        Image.fromarray(pixels).save(folder / f"images_{factor}" / f"{k:02d}.png")
+
+
+@pytest.mark.parametrize("said", [True, False])
+def test_smaller_pictures_beside_the_others_are_taken(scene, said):
+    def change(content):
+        content["frames"][3]["file_path"] = "./images\\03.png"
+        if not said:
+            del content["w"], content["h"]
+
+    folder = scene(change)
+    shrunk(folder, 2)
+    for downscale, colour in ((1, 20), (2, 25), (4, 25)):
+        split = load(folder, downscale=downscale).splits["train"]
+        assert split.names[0] == "images/01" and len(split) == 7
+        assert split.width == W // downscale and split.pictures[0, 0, 0, 0] == colour
+        np.testing.assert_allclose(split.intrinsics[0], np.array([20, 21, 11, 9]) / downscale)
+    shrunk(folder, 4, count=8)  # one is missing there
+    assert load(folder, downscale=4).splits["train"].pictures[0, 0, 0, 0] == 25
+
+
+@pytest.mark.parametrize("said", [True, False])
+def test_only_smaller_pictures_are_there(scene, said):
+    def change(content):
+        if not said:
+            del content["w"], content["h"]
+
+    folder = scene(change)
+    shrunk(folder, 4)
+    for file in (folder / "images").iterdir():
+        file.unlink()
+    found = load(folder, downscale=4)
+    assert not found.warnings and found.splits["train"].width == W // 4
+    np.testing.assert_allclose(found.splits["train"].intrinsics[0], np.array([20, 21, 11, 9]) / 4)
+    (warning,) = load(folder).warnings
+    assert "images_4" in warning and "not at 1/1" in warning
+    (folder / "images_4").rename(folder / "images_2")
+    assert "choose a multiple of 2" in refusal(folder, downscale=3)
+    (folder / "images_2").rename(folder / "images_3")
+    assert "none of its 9 pictures exists" in refusal(folder)
+
+
+def test_masks_are_for_the_true_size(scene):
+    folder = scene(first("mask_path", "images/02.png"))
+    shrunk(folder, 2)
+    split = load(folder, downscale=2).splits["train"]
+    assert split.masks is not None and split.pictures[0, 0, 0, 0] == 20
+
+
+def test_pictures_elsewhere_stay_there(scene):
+    folder = scene(first("file_path", "more/02.png"))
+    (folder / "more").mkdir()
+    (folder / "images" / "02.png").rename(folder / "more" / "02.png")
+    shrunk(folder, 2)
+    splits = load(folder, downscale=2).splits
+    assert splits["train"].pictures[0, 0, 0, 0] == 20
+    assert any("more/02" in split.names for split in splits.values())
+
+
 def test_masks(scene):
     folder = scene(first("mask_path", "masks/2.png"))
     line = refusal(folder)
@@ -234,6 +298,20 @@ def test_missing_pictures_are_counted_and_named(scene):
     assert "one picture only" in refusal(folder)
     (folder / "images" / "00.png").unlink()
     assert "none of its 9 pictures exists" in refusal(folder)
+
+
+def test_pictures_that_are_marked_as_turned_are_said_and_left(scene):
+    folder, exif = scene(), Image.Exif()
+    for k, orientation in enumerate((6, 3, 8, 2, 1)):
+        exif[0x0112] = orientation
+        file = folder / "images" / f"{k:02d}.png"
+        with Image.open(file) as image:
+            image.save(file, exif=exif)
+    found = load(folder)
+    (warning,) = found.warnings
+    assert "4 of 9 pictures are marked to be shown turned" in warning
+    assert "00.png, 01.png, 02.png, ..." in warning
+    assert (found.splits["train"].width, found.splits["train"].height) == (W, H)
 
 
 def test_space(scene):

@@ -103,8 +103,10 @@ def test_samples_lie_where_the_grid_says(kind):
     assert abs(int(found.counts.sum()) - wanted) <= 2
 
 
-def test_all_that_cameras_see_lies_in_the_cube():
-    split = three_cameras()
+@pytest.mark.parametrize("bends", [None, (-0.2, 0.02, 0.01), (0.2, 0.0, 0.0)])
+def test_all_that_cameras_see_lies_in_the_cube(bends):
+    lenses = None if bends is None else np.float32([[*bends, 0, 0, 0, 0, 0]] * 3)
+    split = three_cameras(distortion=lenses)
     slope = seen_at_depth_one(split)
     origin, direction = rays_at_corners(split)
     here = Space("forward", 64, 0.0, slope)
@@ -114,6 +116,21 @@ def test_all_that_cameras_see_lies_in_the_cube():
     np.testing.assert_allclose(x[:, 2], 1, atol=1e-4, err_msg="they leave through the far face")
     x = o + near[:, None] * d
     np.testing.assert_allclose(x[:, 2], -1, atol=1e-4, err_msg="and enter through the near one")
+
+
+def test_what_any_split_sees_counts():
+    split = three_cameras()
+    aside = replace(split, poses=split.poses + np.float32([0, 0, 0, 0.5]))
+    both = seen_at_depth_one(split, aside)
+    assert both == seen_at_depth_one(aside) > seen_at_depth_one(split)
+    found = replace(scene("forward", split), splits={"train": split, "test": aside})
+    assert resolved(Config(), found).data.slope == both
+
+
+def test_a_lens_that_draws_together_sees_more():
+    lenses = np.float32([[-0.2, 0.02, 0, 0, 0, 0, 0, 0]] * 3)
+    plain, bent = seen_at_depth_one(three_cameras()), three_cameras(distortion=lenses)
+    assert (np.array(seen_at_depth_one(bent)) > 1.05 * np.array(plain)).all()
 
 
 def three_cameras(**changes):
