@@ -29,6 +29,9 @@ class DataConfig:
     auto: as the files say."""
     slope: tuple[float, float] = (1.0, 1.0)
     """Half width and half height of what is seen at depth 1 (space forward); found by itself."""
+    nearest: float | None = None
+    """Distance from the cameras from which on something is known to stand, scene units; found by
+    itself, where the files say."""
     pictures: int = 0
     """How many there are to train on; found by itself."""
     background: Literal["white", "black", "random"] = "random"

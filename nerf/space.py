@@ -30,6 +30,9 @@ from nerf.config import Config
 EVEN = 2.0
 """Distance up to which steps are even (unbounded): half of them lie before it, scene units."""
 
+SAFE = 0.8
+"""Part of the distance of the nearest known thing that is left out at most."""
+
 CAPTURED = {"bounded": False, "forward": False, "unbounded": True}
 """Whether pictures differ in exposure and have something behind all steps, if it isn't said."""
 
@@ -46,13 +49,21 @@ class Space(NamedTuple):
     """Part of the way from a camera to the origin before which nothing is asked (unbounded)."""
     slope: tuple[float, float] = (1.0, 1.0)
     """Half width and half height of what is seen at depth 1 (forward)."""
+    nearest: float = math.inf
+    """Distance from which on things are known to stand, scene units: asked from a bit before."""
 
     @classmethod
     def of(cls, config: Config) -> "Space":
         """That of a run."""
         kind = "bounded" if config.data.space == "auto" else config.data.space
-        slope = config.data.slope
-        return cls(kind, config.sampling.steps, config.sampling.near, (slope[0], slope[1]))
+        slope, nearest = config.data.slope, config.data.nearest
+        return cls(
+            kind,
+            config.sampling.steps,
+            config.sampling.near,
+            (slope[0], slope[1]),
+            math.inf if nearest is None else nearest,
+        )
 
     def entered(
         self, origin: Float[Array, "rays 3"], direction: Float[Array, "rays 3"], stages: ModuleType
@@ -69,7 +80,9 @@ class Space(NamedTuple):
     ) -> tuple[Float[Array, " rays"], Float[Array, " rays"]]:
         """Distances between which rays are asked."""
         if self.kind == "unbounded":
-            near = self.near * jnp.linalg.norm(origin, axis=-1)
+            near = jnp.minimum(
+                self.near * jnp.linalg.norm(origin, axis=-1), SAFE * self.nearest
+            ).astype(origin.dtype)
             return near, self.distance(near, self.steps)
         return sampling.box_interval(origin, direction)
 
@@ -127,7 +140,7 @@ def resolved(config: Config, scene: Scene) -> Config:
     if field.backdrop is None:
         field = replace(field, backdrop=CAPTURED[kind])
     pictures = len(scene.splits["train"]) if "train" in scene.splits else config.data.pictures
-    data = replace(config.data, space=kind, slope=slope, pictures=pictures)
+    data = replace(config.data, space=kind, slope=slope, pictures=pictures, nearest=scene.nearest)
     return replace(config, data=data, training=training, field=field)
 
 

@@ -18,7 +18,7 @@ from nerf.config import Config
 from nerf.loss import gains
 from nerf.rays import Batch, Photographs, packed, rays_of
 from nerf.render import Renderer
-from nerf.space import CAPTURED, EVEN, SPREAD, Space, resolved, seen_at_depth_one
+from nerf.space import CAPTURED, EVEN, SAFE, SPREAD, Space, resolved, seen_at_depth_one
 from nerf.train import Step, start, train
 from tests.nerf.conftest import small_grid
 
@@ -56,6 +56,9 @@ def test_nothing_is_asked_before_a_part_of_the_way_to_the_middle():
     near, far = here.interval(origin, direction)
     np.testing.assert_allclose(near, [0.4, 2.0, 0.0], rtol=1e-6)
     np.testing.assert_allclose(far, near + far[2], rtol=1e-6)
+    here = here._replace(nearest=1.5)
+    near, _ = here.interval(origin, direction)
+    np.testing.assert_allclose(near, [0.4, SAFE * 1.5, 0.0], rtol=1e-6)
 
 
 def test_a_cell_knows_how_long_steps_through_it_are():
