@@ -76,6 +76,7 @@ def load(path: Path, downscale: int, bound: float | None, wanted: tuple[str, ...
         scale=placed.scale,
         motion=placed.motion,
         space=space,
+        nearest=_nearest(meta, placed, file),
         format="nerfstudio, instant-ngp",
         warnings=(*folder.warnings, *found.warnings, *remarks, *capture.warnings()),
     )
@@ -86,6 +87,16 @@ def goes_on(meta: dict, file: Path) -> bool | None:
     if meta.get("aabb_scale") is None:
         return None
     return not files.value(meta, "aabb_scale", float, file) <= 1
+
+
+def _nearest(meta: dict, placed: Similarity, file: Path) -> float | None:
+    """What `nerf photos` found of it; others do not say."""
+    if meta.get("nearest") is None:
+        return None
+    distance = files.value(meta, "nearest", float, file)
+    if not 0 < distance < 1e9:
+        raise InputError(f"{file}: nearest is {distance}; it is a distance, above 0")
+    return distance * placed.scale
 
 
 class _Found(NamedTuple):

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from data import sparse
 from data.errors import InputError
 from nerf.console import bar, console
 from nerf.photos import pictures, stages, transforms, video
@@ -56,7 +57,8 @@ def make_scene(
         named = dict(zip(names, (file.name for file in files), strict=True))
         for line in transforms.report(source, model, named):
             console.print(line, markup=False)
-        told = transforms.transforms(model, np.load(work / "points.npy"), named)
+        points = sparse.Points(**np.load(work / "points.npz"))
+        told = transforms.transforms(model, points, named)
         kept = {frame["file_path"] for frame in told["frames"]}
         new = work / "images"
         new.mkdir()

@@ -4,7 +4,7 @@
 
 pycolmap prints as it likes, ends the process where it finds itself wrong, and does not hear Ctrl-C
 while it computes: all of that stays in here. WORK holds `pictures`, `settings.json` and
-`pairs.txt`; each stage adds to `database.db`, the last one writes `model.json` and `points.npy`.
+`pairs.txt`; each stage adds to `database.db`, the last one writes `model.json` and `points.npz`.
 """
 
 import copy
@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 import pycolmap
+
+from data import sparse
 
 SEED = 0
 ENOUGH = 10
@@ -71,8 +73,7 @@ def mapping(work: Path, settings: dict[str, Any]) -> None:
         best = max(models.values(), key=lambda m: (m.num_reg_images(), m.num_points3D()))
         if settings["one_lens"] and best.num_reg_images() >= ENOUGH:
             best = centred(best)
-        points = np.array([point.xyz for point in best.points3D.values()]).reshape(-1, 3)
-        np.save(work / "points.npy", points)
+        np.savez(work / "points.npz", **well_known(best)._asdict())
         told |= {
             "error": best.compute_mean_reprojection_error(),
             "track": best.compute_mean_track_length(),
@@ -80,6 +81,7 @@ def mapping(work: Path, settings: dict[str, Any]) -> None:
                 image.name: {
                     "camera_from_world": image.cam_from_world().matrix().tolist(),
                     "camera": image.camera_id,
+                    "number": image.image_id,
                 }
                 for image in (best.images[i] for i in best.reg_image_ids())
             },
@@ -94,6 +96,20 @@ def mapping(work: Path, settings: dict[str, Any]) -> None:
             },
         }
     (work / "model.json").write_text(json.dumps(told))
+
+
+def well_known(model: pycolmap.Reconstruction) -> sparse.Points:
+    """The points that a scene's loader would take for sure, had it COLMAP's own files."""
+    known = [
+        (point.xyz, [sight.image_id for sight in point.track.elements])
+        for point in model.points3D.values()
+        if point.track.length() >= sparse.SIGHTINGS and point.error <= sparse.ERROR
+    ]
+    return sparse.Points(
+        np.array([x for x, _ in known]).reshape(-1, 3),
+        np.repeat(np.arange(len(known)), [len(track) for _, track in known]),
+        np.array([number for _, track in known for number in track], np.int64),
+    )
 
 
 def centred(model: pycolmap.Reconstruction) -> pycolmap.Reconstruction:

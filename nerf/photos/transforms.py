@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from data import normalise
+from data import nearest, normalise, sparse
 from data.errors import InputError
 from nerf.photos.pictures import FEWEST
 
@@ -24,11 +24,16 @@ POOR_ERROR, POOR_TRACK, POOR_SHARE = 1.5, 3.0, 0.9
 
 
 def transforms(
-    model: Mapping[str, Any], points: Float[np.ndarray, "points 3"], named: Mapping[str, str]
+    model: Mapping[str, Any], points: sparse.Points, named: Mapping[str, str]
 ) -> dict[str, Any]:
-    """What goes into transforms.json; `named` says what the model's pictures are called."""
+    """What goes into transforms.json; `named` says what the model's pictures are called.
+
+    `nearest`, which our loader alone reads, is `data.nearest.nearest` of the points.
+    """
     found = sorted(model["pictures"].items())
     poses = np.stack([_world_from_camera(picture["camera_from_world"]) for _, picture in found])
+    numbers = np.array([picture["number"] for _, picture in found])
+    distance = nearest.nearest(points, poses, numbers)
     similarity = normalise.similarity(poses, "unbounded")
     mean = np.linalg.norm(normalise.moved(similarity, poses)[:, :, 3], axis=-1).mean()
     similarity = similarity._replace(scale=similarity.scale * MEAN_DISTANCE / max(mean, 1e-9))
@@ -43,7 +48,8 @@ def transforms(
     return {
         "camera_model": "OPENCV",
         **shared,
-        "aabb_scale": _cubes(similarity, points),
+        "aabb_scale": _cubes(similarity, points.x),
+        **({} if distance is None else {"nearest": distance * similarity.scale}),
         "frames": frames,
     }
 

@@ -329,6 +329,13 @@ def test_space(scene):
     assert "aabb_scale is a str" in refusal(scene(aabb_scale="4"))
 
 
+def test_how_near_things_are_if_it_is_said(scene):
+    assert load(scene()).nearest is None
+    found = load(scene(nearest=1.5))
+    np.testing.assert_allclose(found.nearest, 1.5 * found.scale)
+    assert "nearest is -1" in refusal(scene(nearest=-1))
+
+
 def test_what_was_done_to_the_poses_already_is_not_done_again(scene):
     turned = [[1, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0]]
     a, b = load(scene()), load(scene(applied_transform=turned))

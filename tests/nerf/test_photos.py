@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from data import sparse
 from data.errors import InputError
 from nerf import cli, paths
 from nerf.photos import pictures, stages, transforms, video
@@ -65,6 +66,7 @@ def model(count=6, lenses=1):
         told[f"{k:06d}.png"] = {
             "camera_from_world": np.concatenate([R, -R @ pose[:, 3:]], axis=1).tolist(),
             "camera": 1 + k % lenses,
+            "number": 10 + k,
         }
     opencv = {"model": "OPENCV", "params": [50, 51, 24, 18, 0.1, 0.01, 0.002, 0.003]}
     radial = {"model": "SIMPLE_RADIAL", "params": [50, 24, 18, 0.1]}
@@ -75,13 +77,19 @@ def model(count=6, lenses=1):
     return found, np.array(poses)
 
 
+def seen_by_all(x, count=6):
+    rows = np.repeat(np.arange(len(x)), count)
+    return sparse.Points(x, rows, np.tile(10 + np.arange(count), len(x)))
+
+
 @pytest.fixture
 def solved(installed, monkeypatch):
     """Structure from motion that finds the cameras above, whatever the pictures show."""
 
     def run(work, names, settings, film):
         found, _ = model(len(names))
-        np.save(work / "points.npy", np.random.default_rng(0).normal([7, 0, 2.5], 0.5, (99, 3)))
+        x = np.random.default_rng(0).normal([7, 0, 2.5], 0.5, (99, 3))
+        np.savez(work / "points.npz", **seen_by_all(x, len(names))._asdict())
         aliases = dict(zip(names, found["pictures"].values(), strict=True))
         return found | {"pictures": aliases}
 
@@ -150,8 +158,8 @@ def test_a_video_is_cut(tmp_path, monkeypatch):
 def test_transforms_hold_the_cameras_found(lenses):
     found, poses = model(lenses=lenses)
     named = {alias: f"IMG {k}.jpg" for k, alias in enumerate(found["pictures"])}
-    points = np.random.default_rng(0).normal([7, 0, 2.5], 0.1, (50, 3))
-    told = transforms.transforms(found, points, named)
+    points = np.random.default_rng(0).normal([7, 0, 2.5], 0.1, (150, 3))
+    told = transforms.transforms(found, seen_by_all(points), named)
     assert [f["file_path"] for f in told["frames"]] == [f"images/IMG {k}.jpg" for k in range(6)]
     made = np.array([frame["transform_matrix"] for frame in told["frames"]])
     np.testing.assert_allclose(made[:, 3], np.tile([0, 0, 0, 1], (6, 1)))
@@ -166,6 +174,9 @@ def test_transforms_hold_the_cameras_found(lenses):
         np.testing.assert_allclose(
             ours / np.linalg.norm(ours), theirs / np.linalg.norm(theirs), atol=1e-6
         )
+    away = np.linalg.norm(points[:, None] - poses[None, :, :, 3], axis=-1).min()
+    scale = np.linalg.norm(o[1] - o[0]) / np.linalg.norm(poses[1, :, 3] - poses[0, :, 3])
+    np.testing.assert_allclose(told["nearest"], away * scale, rtol=0.05)
     if lenses == 1:
         expected = {"fl_x": 50, "fl_y": 51, "cx": 24, "cy": 18, "k1": 0.1, "k2": 0.01}
         expected |= {"p1": 0.002, "p2": 0.003, "w": 48, "h": 36, "camera_model": "OPENCV"}
@@ -180,7 +191,8 @@ def test_the_cube_of_instant_ngp_holds_the_points(reach, cubes):
     found, _ = model()
     points = np.random.default_rng(0).uniform(-reach, reach, (2000, 3)) + np.array([7, 0, 2.5])
     named = {alias: alias for alias in found["pictures"]}
-    assert transforms.transforms(found, points, named)["aabb_scale"] == cubes
+    told = transforms.transforms(found, seen_by_all(points), named)
+    assert told["aabb_scale"] == cubes
 
 
 def test_a_good_model_needs_no_advice():
