@@ -5,7 +5,7 @@ Symbols      lengths in the files' own units; s scene units per unit of the file
     sigma      s sigma_scene, as sigma dx = sigma_scene dx_scene                                (2)
 
 Photographs hold integrals along rays, not densities at points. What is compared is the density as
-it is rendered: nothing where the occupancy grid lets no ray ask, or outside of a bounded run's cube.
+it is rendered: nothing where the occupancy grid lets no ray ask, nor outside of a bounded cube.
 """
 
 from collections.abc import Callable, Iterator
@@ -69,7 +69,7 @@ def rendered(model: Model, params: Params, grid: Occupancy | None) -> Density:
 
 
 def centres(voxels: int) -> Iterator[Points]:
-    """The middles of voxels in [-SIDE, SIDE]^3, one slab of equal x at a time; z changes fastest."""
+    """The middles of voxels in [-SIDE, SIDE]^3, a slab of equal x at a time; z changes fastest."""
     at = ((np.arange(voxels) + 0.5) * 2 / voxels - 1) * SIDE
     y, z = (v.ravel() for v in np.meshgrid(at, at, indexing="ij"))
     for x in at:
