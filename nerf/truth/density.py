@@ -8,6 +8,7 @@ Photographs hold integrals along rays, not densities at points. What is compared
 it is rendered: nothing where the occupancy grid lets no ray ask, nor outside of a bounded cube.
 """
 
+import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,9 @@ def rendered(model: Model, params: Params, grid: Occupancy | None) -> Density:
     space, stages = Space.of(model.config), model.stages
 
     @jax.jit
-    def density(x: Float[Array, "n 3"]) -> Float[Array, " n"]:
+    def density(
+        params: Params, grid: Occupancy | None, x: Float[Array, "n 3"]
+    ) -> Float[Array, " n"]:
         place = space.cube(x, stages)
         sigma = model.field(params).density(place, stages)[0]
         met = (jnp.abs(place) <= 1).all(axis=-1)
@@ -65,7 +68,7 @@ def rendered(model: Model, params: Params, grid: Occupancy | None) -> Density:
             met &= grid.occupied[at[:, 0], at[:, 1], at[:, 2]]
         return jnp.where(met, sigma, 0)
 
-    return density
+    return functools.partial(density, params, grid)
 
 
 def centres(voxels: int) -> Iterator[Points]:
@@ -164,10 +167,11 @@ def clearest(truth: Volume, scene: Scene, split: Split) -> Volume:
         towards /= np.linalg.norm(towards, axis=-1, keepdims=True)
         depth = np.zeros(len(x))
         for number in range(int(np.ceil(2 * SIDE * np.sqrt(3) / step))):
-            place = (x + (number + 0.5) * step * towards + SIDE) / step
+            place = (x + number * step * towards + SIDE) / step
             inside = ((place >= 0) & (place < n)).all(axis=-1)
             at = place[inside].astype(int)
-            depth[inside] += step * blocks[at[:, 0], at[:, 1], at[:, 2]]
+            # the block that is looked at itself is half in the way
+            depth[inside] += (step if number else step / 2) * blocks[at[:, 0], at[:, 1], at[:, 2]]
         in_view = views.sees(camera, to_scene(x, scene))
         best = np.maximum(best, np.where(in_view, np.exp(-depth), 0))
     return best.reshape(n, n, n)

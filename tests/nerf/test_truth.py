@@ -120,8 +120,8 @@ def test_a_run_that_is_right_has_no_error(spheres, tmp_path, split):
 
 def test_what_is_wrong_is_seen(spheres, tmp_path):
     scene = load(spheres, bound=BOUND)
-    forgotten = told(scene, "test", exact(1.0), tmp_path)["distance"]
-    assert forgotten["within_5_percent"] == 0
+    forgotten = told(replace(scene, scale=1.0), "test", exact(scene.scale), tmp_path)
+    assert forgotten["distance"]["within_5_percent"] == 0
     flipped = told(scene, "test", exact(scene.scale, turned=True), tmp_path)["distance"]
     assert flipped["within_1_percent"] < 0.5
     other = compare.truth_of(spheres, "train")[0][:2]

@@ -111,18 +111,20 @@ def test_the_density_compared_is_the_one_that_is_rendered(photographs, kind):
     model, state = start(config)
     keys = iter(jax.random.split(jax.random.key(3), 99))
     params = jax.tree.map(lambda v: v + 0.3 * jax.random.normal(next(keys), v.shape), state.params)
-    occupied = jax.random.uniform(jax.random.key(5), (16, 16, 16)) < 0.3
-    occupied = occupied.at[:, :, 9:].set(False)  # the axes are told apart
-    occupied = occupied.at[:5].set(True)
-    grid = occupancy.Occupancy(state.grid.depth, occupied)
+    drawn = np.random.default_rng(5).random((16, 16, 16)) < 0.3
+    drawn[4:6] = True  # the axes are told apart
+    drawn[:, :, 9:] = False
+    middle = np.zeros_like(drawn)  # which no step is long in
+    middle[4:12, 4:12, 4:12] = drawn[4:12, 4:12, 4:12]
+    grid = occupancy.Occupancy(state.grid.depth, jnp.asarray(middle))
     camera = photographs.camera(7)
     seen = Renderer(model).picture(params, grid, camera).opacity
     sigma = density.rendered(model, params, grid)
     rng = np.random.default_rng(0)
     row, column = rng.integers(0, camera.height, 40), rng.integers(0, camera.width, 40)
     u = views.rays(camera, np.stack([column, row], -1) + 0.5)
-    ends = np.geomspace(0.5, 2000, 8001) if kind == "unbounded" else np.linspace(0, 6, 6001)
-    t, dt = (ends[1:] + ends[:-1]) / 2, np.diff(ends)
+    dt = 0.001
+    t = np.arange(0.5, 6, dt)
     for k in range(40):
         x = camera.pose[:, 3].astype(float) + t[:, None] * u[k]
         opacity = -np.expm1(-np.sum(np.asarray(sigma(jnp.asarray(x, jnp.float32))) * dt))
@@ -146,17 +148,18 @@ def test_how_clearly_a_block_is_seen():
     edge = 3 / 8
     for i in (0, 3, 7):  # the row next to the axis: the way out is along it
         way = 1.5 - ((i + 0.5) * edge - 1.5)
-        np.testing.assert_allclose(best[i, 3, 4], np.exp(-0.4 * way), rtol=0.12)
+        np.testing.assert_allclose(best[i, 3, 4], np.exp(-0.4 * way), rtol=0.03)
     wall = np.zeros((32, 32, 32))
-    wall[16:20] = 50.0
+    wall[16:20], wall[24:26] = 50.0, 0.05
     best = density.clearest(wall, scene, split)
-    assert best[:4].max() < 1e-6 and best[5:, 3:5, 3:5].min() == 1
+    assert best[:4].max() < 1e-6 and best[7:, 3:5, 3:5].min() == 1
+    assert 0.97 < best[5, 3:5, 3:5].min() < 0.99
     told = density.figures(wall, wall, best)
-    assert 0.2 < told["seen"]["voxels"] < 0.9 and told["seen"]["rmse"] is not None
+    assert told["seen"]["voxels"] == 3 / 8 and told["seen"]["rmse"] == 0
     behind = wall.copy()
     behind[:8] = 3.0  # nobody sees it
     hidden = density.figures(behind, wall, best)
-    assert hidden["seen"]["rmse"] == told["seen"]["rmse"] and hidden["rmse"] > 0
+    assert hidden["seen"]["rmse"] == 0 and hidden["rmse"] > 0
 
 
 def test_smoke_is_seen_everywhere():
@@ -193,8 +196,8 @@ def test_slices_and_histogram_are_the_right_way_up():
     size = show.BINS * show.BLOCK
     inside = counts[8 : 8 + size, show.MARGIN : show.MARGIN + size].astype(int)
     assert inside[-2, 1].sum() < 500, "both nothing: the lower left"
-    assert inside[-2, round(5 / 5.5 * size) + 2].sum() < 700, "found nothing of much: lower right"
-    assert (inside[: size // 2, size // 2 + 40 :][:, -8:] == 255).all()
+    assert inside[-2, round(5 / 5.5 * size) + 1].sum() < 700, "found nothing of much: lower right"
+    assert (inside[100 : size // 2, -8:] == 255).all()
 
 
 def test_smoke_from_the_command_line(tmp_path, capsys):
