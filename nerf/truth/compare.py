@@ -15,7 +15,7 @@ from data.errors import InputError
 from data.scene import Camera, Scene
 from nerf.config import replace_text
 from nerf.occupancy import Density as Sigma
-from nerf.pictures import over, quantised, save
+from nerf.pictures import save
 from nerf.render import Picture
 from nerf.truth import density, show
 from nerf.truth import distance as along
@@ -88,9 +88,8 @@ def compare(
         told["opacity"] |= along.sides(opacity, there)
     panels = []
     for k in range(len(views)):
-        photograph = quantised(over(views.pictures[k], 1.0))
-        at = truth[k], found[k], opacity[k], views.names[k]
-        panels.append(show.distance_panel(photograph, *at))
+        at = views.pictures[k], truth[k], found[k], opacity[k], views.names[k]
+        panels.append(show.distance_panel(*at))
         save(panels[k], out / "views" / f"{views.names[k].replace('/', '_')}.png")
     shown = range(0, len(views), max(1, len(views) // SHOWN))[:SHOWN]
     save(np.concatenate([panels[k] for k in shown]), out / "distance.png")

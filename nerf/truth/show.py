@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
-from nerf.pictures import scaled, side_by_side
+from nerf.pictures import over, quantised, scaled, side_by_side
 
 Map = Float[np.ndarray, "h w"]
 Volume = Float[np.ndarray, "_ _ _"]
@@ -22,12 +22,12 @@ _LESS, _MORE = np.array([30, 90, 190]), np.array([200, 60, 20])
 
 
 def distance_panel(
-    photograph: UInt8[np.ndarray, "h w 3"], truth: Map, found: Map, opacity: Map, name: str
+    photograph: UInt8[np.ndarray, "h w 4"], truth: Map, found: Map, opacity: Map, name: str
 ) -> RGB:
     """photograph | true distance | recovered | error of one view, near is light.
 
-    Both distances are on the scale of the true ones, by their logarithm. White is where there is
-    nothing; what a run renders fades to white with its opacity.
+    Both distances are on the scale of the true ones, by their logarithm, and fade to white with
+    opacity, the photograph's and the run's. White in the error is where there is nothing.
     """
     known = np.isfinite(truth)
     low, high = np.quantile(truth[known], [0.01, 0.99]) if known.any() else (1.0, 2.0)
@@ -37,8 +37,10 @@ def distance_panel(
     between = f"{low:.3g} to {high:.3g}"
     return side_by_side(
         {
-            name: photograph,
-            f"true distance, {between}": _fading(_nearness(truth, low, high), known),
+            name: quantised(over(photograph, 1.0)),
+            f"true distance, {between}": _fading(
+                _nearness(truth, low, high), known * photograph[..., 3] / 255
+            ),
             "recovered": _fading(_nearness(found, low, high), np.clip(opacity, 0, 1)),
             f"error, light {WORST:.0%}; median {median}": _fading(scaled(share / WORST), known),
         }
@@ -48,7 +50,7 @@ def distance_panel(
 def slices(truth: Volume, found: Volume, side: float) -> RGB:
     """true | recovered | difference, through the middle of z (seen from above) and that of x.
 
-    One scale of colour for both densities, and the same number for the brightest difference.
+    One scale of colour for both densities; half of it is the strongest colour of a difference.
     """
     middle = len(truth) // 2
     cuts = {"z": (slice(None), slice(None), middle), "x": (middle, slice(None), slice(None))}
@@ -62,7 +64,9 @@ def slices(truth: Volume, found: Volume, side: float) -> RGB:
                 {
                     f"true density, {axis} = {at:.2f}": scaled(a / top),
                     f"recovered: 0 dark, {top:.1f} light": scaled(b / top),
-                    f"recovered - true: blue -{top:.1f}, red +": signed((b - a) / top),
+                    f"recovered - true: blue {-top / 2:.1f}, red {top / 2:.1f}": signed(
+                        (b - a) / (top / 2)
+                    ),
                 }
             )
         )

@@ -214,7 +214,8 @@ def test_the_panel_is_white_where_nothing_is_and_light_where_wrong():
     truth[2:8, 4:9], truth[2:8, 9:14] = 2.0, 4.0
     found = np.where(np.isfinite(truth), truth, np.nan)
     found[5:8] *= 1.2
-    photograph = np.zeros((10, 20, 3), np.uint8)
+    photograph = np.zeros((10, 20, 4), np.uint8)
+    photograph[..., 3] = 255 * np.isfinite(truth)
     opacity = np.isfinite(truth).astype(float)
     panel = show.distance_panel(photograph, truth, found, opacity, "r_0").astype(int)
     larger = panel.shape[1] // 80
