@@ -53,23 +53,20 @@ def slices(truth: Volume, found: Volume, side: float) -> RGB:
     One scale of colour for both densities; half of it is the strongest colour of a difference.
     """
     middle = len(truth) // 2
-    cuts = {"z": (slice(None), slice(None), middle), "x": (middle, slice(None), slice(None))}
-    top = max(float(truth[cut].max()) for cut in cuts.values()) or 1.0
+    cuts = {
+        "z": [_upright(volume[:, :, middle]) for volume in (truth, found)],
+        "x": [_upright(volume[middle]) for volume in (truth, found)],
+    }
+    top = max(float(true.max()) for true, _ in cuts.values()) or 1.0
     at = (2 * middle + 1) / len(truth) * side - side
     rows = []
-    for axis, cut in cuts.items():
-        a, b = (_upright(volume[cut]) for volume in (truth, found))
-        rows.append(
-            side_by_side(
-                {
-                    f"true density, {axis} = {at:.2f}": scaled(a / top),
-                    f"recovered: 0 dark, {top:.1f} light": scaled(b / top),
-                    f"recovered - true: blue {-top / 2:.1f}, red {top / 2:.1f}": signed(
-                        (b - a) / (top / 2)
-                    ),
-                }
-            )
-        )
+    for axis, (a, b) in cuts.items():
+        row = {
+            f"true density, {axis} = {at:.2f}": scaled(a / top),
+            f"recovered: 0 dark, {top:.1f} light": scaled(b / top),
+            f"recovered - true: blue {-top / 2:.1f}, red {top / 2:.1f}": signed(2 * (b - a) / top),
+        }
+        rows.append(side_by_side(row))
     return np.concatenate(rows)
 
 
@@ -88,8 +85,8 @@ def histogram(truth: Volume, found: Volume) -> RGB:
     """
     top = 1.1 * (float(truth.max()) or 1.0)
     bins = np.linspace(0, top, BINS + 1)
-    inside = (np.minimum(v.ravel(), 0.999 * top) for v in (truth, found))
-    counts, _, _ = np.histogram2d(*inside, bins=(bins, bins))
+    a, b = (np.minimum(v.ravel(), 0.999 * top) for v in (truth, found))
+    counts, _, _ = np.histogram2d(a, b, bins=[bins, bins])
     dark = _upright(np.log1p(counts) / np.log1p(counts.max()))[..., None]
     ink = np.where(dark > 0, 0.1 + 0.9 * dark, 0)
     blocks = np.round(255 - ink * (255 - np.array([20, 40, 90]))).astype(np.uint8)
