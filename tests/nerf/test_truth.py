@@ -134,32 +134,43 @@ def test_what_is_wrong_is_seen(spheres, tmp_path):
     assert "nothing to compare" in "".join(compare.lines(nothing, tmp_path))
 
 
-def test_a_rendered_box_is_where_it_is(photographs, marbles):
+@pytest.mark.parametrize("kind", ["bounded", "unbounded"])
+def test_a_rendered_box_is_where_it_is(photographs, marbles, kind):
     """The renderer itself, opaque in a box of cells: a ray's slabs say where it begins."""
-    steps, cells = 512, 16
+    steps, cells = 512, 32
     config = small_grid()
-    config = replace(config, sampling=replace(config.sampling, steps=steps))
+    config = replace(
+        config,
+        data=replace(config.data, space=kind),
+        sampling=replace(config.sampling, steps=steps),
+        occupancy=replace(config.occupancy, cells=cells),
+    )
     model, state = start(config)
     x = (np.stack(np.meshgrid(*[np.arange(cells)] * 3, indexing="ij"), -1) + 0.5) * 2 / cells - 1
+    x = 2 * x if kind == "unbounded" else x  # the ball of radius 2 is drawn into the cube
     low, high = np.array([-0.25, -0.5, 0.125]), np.array([0.5, 0.25, 0.375])
     box = ((x > low) & (x < high)).all(-1)
     grid = occupancy.Occupancy(state.grid.depth, jnp.asarray(box))
     camera = photographs.camera(5)
     picture = Renderer(model).picture(with_density(state.params, 8.0), grid, camera)
     found = mean_distance(picture, marbles.scale)
-    y, x = np.mgrid[0 : camera.height, 0 : camera.width].reshape(2, -1) + 0.5
-    u = views.rays(camera, np.stack([x, y], -1))
+    row, column = np.mgrid[0 : camera.height, 0 : camera.width].reshape(2, -1) + 0.5
+    u = views.rays(camera, np.stack([column, row], -1))
     # in the files' units, as a file of distances would have it
     o, low, high = (v / marbles.scale for v in (camera.pose[:, 3].astype(float), low, high))
     ends = np.sort(np.stack([(low - o) / u, (high - o) / u]), axis=0)
     enter, leave = ends[0].max(-1), ends[1].min(-1)
     truth = np.where(leave > enter, enter, np.inf).reshape(found.shape)
     of = errors(found, truth)
-    step = 2 * np.sqrt(3) / steps / marbles.scale
+    known = np.isfinite(truth)
+    step = np.full(known.sum(), 2 * np.sqrt(3) / steps)  # scene units
+    if kind == "unbounded":  # even up to a distance of 2, then even in one over the distance
+        step = 4 / (steps + 1) * np.maximum(1, (truth[known] * marbles.scale / 2) ** 2)
+    step = step / marbles.scale
     assert of["pixels"] > 100 and of["compared"] > 0.97, "but for rays that touch an edge only"
-    assert of["mean_signed"] == pytest.approx(step / 2, rel=0.2), "the middle of a step is seen"
-    assert np.nanmax(np.abs(found - truth)[np.isfinite(truth)]) < 1.1 * step
-    assert sides(picture.opacity, np.isfinite(truth))["right"] > 0.99
+    assert of["mean_signed"] == pytest.approx(step.mean() / 2, rel=0.2), "the middle of a step"
+    assert np.nanmax(np.abs(found[known] - truth[known]) / step) < 1.1
+    assert sides(picture.opacity, known)["right"] > 0.99
 
 
 def test_figures_are_their_definitions_written_as_a_loop():
