@@ -18,8 +18,9 @@ inspect     what a scene is before it is trained, and what looks wrong in it
 views       points to pixels, pixels to rays: what the cameras of a split see
 plot        cameras, drawn
 photos/     photographs or a video -> a scene, by structure from motion
+truth/      what was recovered against what is known: distances, opacity, density
 pictures    panels, depth in colour, films
 console     what a run says while it runs
-commands    train, evaluate, render, inspect, check
+commands    train, evaluate, compare, render, inspect, check
 cli         the command line
 """

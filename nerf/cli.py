@@ -1,4 +1,4 @@
-"""The command line: `nerf train | eval | render | inspect | photos | check | demo | scenes`."""
+"""The command line: `nerf COMMAND`, train, eval, truth, render and those in COMMANDS below."""
 
 import contextlib
 import dataclasses
@@ -45,6 +45,20 @@ class EvalArguments:
     """Folder of the scene, if it is no longer where it was."""
     exposure: bool = False
     """Show each view under the gains that its left half asks for, and measure its right half."""
+
+
+@dataclass(frozen=True)
+class TruthArguments:
+    """Compare a run with its scene's exact distances, and with its density if that is known."""
+
+    run: tyro.conf.Positional[Path]
+    """Folder of the run."""
+    split: Literal["train", "val", "test"] = "test"
+    """Which views; bundled scenes hold distances for test."""
+    out: Path | None = None
+    """Folder for truth.json and the pictures; by default RUN/truth."""
+    scene: Path | None = None
+    """Folder of the scene, if it is no longer where it was."""
 
 
 @dataclass(frozen=True)
@@ -207,6 +221,14 @@ def _eval(arguments: list[str]) -> int:
     return 0
 
 
+def _truth(arguments: list[str]) -> int:
+    told: TruthArguments = _parse(TruthArguments, arguments, "truth")
+    from nerf.commands import truth_run
+
+    truth_run(told.run, told.split, told.out, told.scene)
+    return 0
+
+
 def _render(arguments: list[str]) -> int:
     told: RenderArguments = _parse(RenderArguments, arguments, "render")
     _at_least_one(frames=told.frames, fps=told.fps)
@@ -282,6 +304,7 @@ def _scenes(arguments: list[str]) -> int:
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "train": _train,
     "eval": _eval,
+    "truth": _truth,
     "render": _render,
     "inspect": _inspect,
     "photos": _photos,
@@ -292,6 +315,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
 _ARGUMENTS = {
     "train": TrainArguments,
     "eval": EvalArguments,
+    "truth": TruthArguments,
     "render": RenderArguments,
     "inspect": InspectArguments,
     "photos": PhotosArguments,

@@ -1,4 +1,4 @@
-"""What the command line does: train, evaluate, render, inspect, check."""
+"""What the command line does: train, evaluate, compare, render, inspect, check."""
 
 import difflib
 import json
@@ -123,6 +123,42 @@ def evaluate_run(
         f"pictures {run / 'eval' / 'overview.png'}: photograph | rendering | error | depth"
     )
     return metrics
+
+
+def truth_run(
+    run: Path, split: str = "test", out: Path | None = None, path: Path | None = None
+) -> dict:
+    """Compares a run with what is known of its scene, and writes RUN/truth or `out`."""
+    from nerf.truth import compare, density
+
+    config = _moved(checkpoint.config_of(run), path)
+    if config.data.space == "forward":
+        raise InputError(
+            f"{run}: trained with data.space forward, whose depths are no distances; train it "
+            "with another to compare them"
+        )
+    # exact distances are those of the pictures' own pixels: they are not made smaller
+    config = replace(config, data=replace(config.data, downscale=1))
+    scene = _scene(config, split)
+    exact, known = compare.truth_of(scene.path, split)
+    if known is not None:
+        scene = replace(scene, splits=_scene(config, "train").splits | scene.splits)
+    renderer, state, seconds = _restored(run, config)
+    out = run / "truth" if out is None else out
+    with bar("truth", exact.size) as tick:
+        told = compare.compare(
+            scene,
+            split,
+            exact,
+            lambda camera: renderer.picture(state.params, state.grid, camera, tick),
+            known,
+            density.rendered(renderer.model, state.params, state.grid),
+            out,
+            seconds,
+        )
+    for line in compare.lines(told, out):
+        console.print(line, markup=False)
+    return told
 
 
 def render_run(

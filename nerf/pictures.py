@@ -82,22 +82,30 @@ def shown(pictures: Iterable[Picture], what: str) -> Iterator[UInt8[np.ndarray, 
 def panel(
     photograph: Float[np.ndarray, "h w 3"], pixels: Picture, caption: str
 ) -> UInt8[np.ndarray, "_ _ 3"]:
-    """photograph | rendering | error | depth, side by side under their names.
-
-    Small pictures are enlarged by a whole number, each pixel a block, so that titles fit.
-    """
+    """photograph | rendering | error | depth, side by side under their names."""
     error = np.abs(np.clip(pixels.colour, 0, 1) - photograph).mean(-1)
-    strip = np.concatenate(
-        [quantised(photograph), quantised(pixels.colour), scaled(5 * error), depth_picture(pixels)],
-        axis=1,
+    return side_by_side(
+        {
+            "photograph": quantised(photograph),
+            f"rendering: {caption}": quantised(pixels.colour),
+            "error, 5-fold": scaled(5 * error),
+            "depth, near is light": depth_picture(pixels),
+        }
     )
-    larger = -(-PANEL_WIDTH // photograph.shape[1])
+
+
+def side_by_side(titled: dict[str, UInt8[np.ndarray, "h w 3"]]) -> UInt8[np.ndarray, "_ _ 3"]:
+    """Pictures of one size in a row, each under its title.
+
+    Small ones are enlarged by a whole number, each pixel a block, so that titles fit.
+    """
+    strip = np.concatenate(list(titled.values()), axis=1)
+    larger = -(-PANEL_WIDTH * len(titled) // strip.shape[1])
     strip = strip.repeat(larger, axis=0).repeat(larger, axis=1)
-    titles = ("photograph", f"rendering: {caption}", "error, 5-fold", "depth, near is light")
     head = Image.new("RGB", (strip.shape[1], 16), "white")
     draw, font = ImageDraw.Draw(head), ImageFont.load_default(11)
-    for k, title in enumerate(titles):
-        draw.text((k * strip.shape[1] // 4 + 4, 1), title, fill="black", font=font)
+    for k, title in enumerate(titled):
+        draw.text((k * strip.shape[1] // len(titled) + 4, 1), title, fill="black", font=font)
     return np.concatenate([np.asarray(head), strip])
 
 

@@ -136,4 +136,5 @@ RECIPE = Recipe(
     distance=distance,
     shared=lit,
     processes=os.cpu_count() or 1,
+    also={"density": "smoke"},
 )
