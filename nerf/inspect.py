@@ -4,6 +4,7 @@ The checks go by the poses alone, and by the sharpness of the pictures: each ans
 that would otherwise show only as a blurred rendering, after training.
 """
 
+import re
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +24,9 @@ ROLLED = 0.5
 """Sine of the angle between a camera's x axis and the horizon, from which it counts as rolled."""
 SAME = 1e-3
 """Cameras closer than this share of their spread, with axes within as many radians, are one."""
+
+LEAP = 8
+"""Times the median way from one picture to the next, from which the camera can't have walked."""
 
 FISHEYE = ("k1", "k2", "k3", "k4")
 RATIONAL = ("k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6")
@@ -137,7 +141,8 @@ def _warnings(scene: Scene, found: Found) -> list[str]:
             f"{_some(found.blind)}: no ray meets the cube [-1, 1]^3; raise --bound, or check the "
             "poses (another convention of axes?)"
         )
-    return said + _of_places(names, poses) + _of_directions(scene, names, poses) + _blurred(split)
+    said += _of_places(names, poses) + _leaps(names, poses)
+    return said + _of_directions(scene, names, poses) + _blurred(split)
 
 
 def _of_places(names: list[str], poses: np.ndarray) -> list[str]:
@@ -154,6 +159,32 @@ def _of_places(names: list[str], poses: np.ndarray) -> list[str]:
     if not twins:
         return []
     return [f"{_some(twins)}: the same place and direction twice; is a picture there twice?"]
+
+
+def _leaps(names: list[str], poses: np.ndarray) -> list[str]:
+    """Where the camera, which otherwise goes step by step, is suddenly on the other side.
+
+    Pictures are in the order of their numbers; where some are missing it has had time to walk.
+    """
+    numbers = [re.findall(r"\d+", name)[-1:] for name in names]
+    if len(names) <= FEW or not all(numbers):
+        return []
+    counted = np.array([float(number[0]) for number in numbers])
+    order = np.argsort(counted, kind="stable")
+    places = poses[order, :, 3]
+    steps = np.linalg.norm(np.diff(places, axis=0), axis=-1)
+    steps /= np.maximum(np.diff(counted[order]), 1)
+    spread = np.linalg.norm(places - places.mean(0), axis=-1).max()
+    leaps = np.flatnonzero(steps > max(LEAP * np.median(steps), spread))
+    if not len(leaps):
+        return []
+    some = _some([f"{names[order[k]]} to {names[order[k + 1]]}" for k in leaps])
+    times = steps[leaps].min() / max(np.median(steps), 1e-9)
+    return [
+        f"{some}: the camera leaps, {times:.0f} times as far as it mostly goes; if the pictures "
+        "were taken in this order the poses are wrong, as where two sides that look alike were "
+        "taken for one: find them anew, or take pictures that tell the sides apart"
+    ]
 
 
 def _of_directions(scene: Scene, names: list[str], poses: np.ndarray) -> list[str]:

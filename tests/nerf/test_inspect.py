@@ -167,6 +167,21 @@ def test_one_place_for_all_and_one_place_twice():
     assert any("all cameras stand in one place" in w for w in warned(replace(split, poses=poses)))
 
 
+def test_a_walk_that_was_folded_upon_itself():
+    """The second half of the way around, taken for the first once more."""
+    split = around(48)
+    assert not any("leaps" in line for line in warned(split))
+    half = np.diag([-1.0, -1.0, 1.0]).astype(np.float32)
+    folded = split.poses.copy()
+    folded[24:] = half @ folded[24:]
+    (said,) = warned(
+        replace(split, poses=folded + np.float32(1e-2) * (np.arange(48) > 23)[:, None, None])
+    )
+    assert said.startswith("r_23 to r_24: the camera leaps, 15 times as far")
+    later = tuple(f"r_{k + 20 * (k > 23)}" for k in range(48))
+    assert not any("leaps" in line for line in warned(replace(split, poses=folded, names=later)))
+
+
 def test_a_blurred_picture():
     split = around()
     pictures = split.pictures.copy()
