@@ -13,7 +13,7 @@ from data import sparse
 from data.normalise import Similarity
 
 SHARE = 1e-3
-"""q: of a thousand points so many may be nearer."""
+"""q: one point of a thousand may be nearer."""
 FEWEST = 100
 """Points, below which they tell too little."""
 
@@ -21,7 +21,7 @@ FEWEST = 100
 def nearest(
     points: sparse.Points, poses: Float[np.ndarray, "n 3 4"], numbers: Int[np.ndarray, " n"]
 ) -> float | None:
-    """A distance than which hardly a point is nearer to any camera that sees it; files' units.
+    """Hardly a point is nearer than this to any camera that sees it; files' units.
 
     `poses` are of the pictures with these numbers, in the frame of the points. None where too few
     points are seen by them.
@@ -36,7 +36,7 @@ def ahead(
     numbers: Int[np.ndarray, " n"],
     frame: Similarity,
 ) -> float | None:
-    """How far along -z of a frame hardly a point is nearer that is seen; of its scale."""
+    """Hardly a point that is seen is nearer than this along -z of a frame; of its scale."""
     seen = points.x[np.isfinite(_distances(points, poses, numbers))]
     R, m = frame.motion[:, :3], frame.motion[:, 3]
     return _least(-frame.scale * (seen @ R.T + m)[:, 2])

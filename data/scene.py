@@ -93,8 +93,8 @@ class Scene:
     space: Space = "bounded"
     """What kind of space it is, as far as the files say."""
     nearest: float | None = None
-    """Distance from the cameras, scene units, than which hardly anything that was found in the
-    pictures is nearer: the near plane may stand there. None: the files don't say."""
+    """Hardly anything that was found in the pictures is nearer to a camera than this, scene units:
+    the near plane may stand there. None: the files don't say."""
     warnings: tuple[str, ...] = ()
     """What was wrong with the files and could be lived with, a line each."""
     format: str = ""

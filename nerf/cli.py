@@ -76,7 +76,7 @@ class RenderArguments:
     fps: int = 30
     """Views per second of film."""
     background: Literal["white", "black"] = "white"
-    """What is behind the scene."""
+    """What is behind the scene; a run that has learnt a backdrop shows that."""
     show: Literal["colour", "depth", "opacity"] = "colour"
     """What of it to show; depth: near is light, on the scale of the first view."""
     scene: Path | None = None

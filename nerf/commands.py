@@ -14,7 +14,7 @@ from calculus.ledger import LEDGER
 from data.errors import InputError
 from data.load import load
 from data.scene import Scene
-from nerf import checkpoint, inspect, memory, paths, pictures, plot, space
+from nerf import checkpoint, frame, inspect, memory, paths, pictures, plot, space
 from nerf.check.ledger import Row
 from nerf.checkpoint import Checkpoints
 from nerf.config import Config, check, replace_text, write
@@ -54,7 +54,7 @@ def list_scenes() -> None:
 
 def train_run(config: Config, resume: Path | None = None) -> tuple[Path, int]:
     """Trains, from the start or from where `resume` was; returns run folder and exit code."""
-    scene = _scene(check(config), "train")
+    scene = _scene(check(config), "train", resume)
     split = scene.splits["train"]
     memory.refuse_too_large(config, split)
     run = (
@@ -62,11 +62,14 @@ def train_run(config: Config, resume: Path | None = None) -> tuple[Path, int]:
         or config.run
         or _unused(Path("runs"), f"{scene.name}-{time.strftime('%Y%m%d-%H%M%S')}")
     )
-    config = space.resolved(replace(config, scene=scene.path.resolve(), run=run), scene)
+    config = replace(config, scene=scene.path.resolve(), run=run)
+    if resume is None:  # a run that goes on stays what it is
+        config = space.resolved(config, _with_all_cameras(config, scene))
     model, state = start(config)
     seconds = 0.0
     if resume is None:
         checkpoint.create(run, config)
+        frame.keep(scene, run)
     checkpoints = Checkpoints(run)
     if resume is not None:
         state, seconds = checkpoints.restore(state)
@@ -99,7 +102,7 @@ def evaluate_run(
 ) -> dict:
     """Renders held-out views of a run and writes RUN/eval; `exposure` as `evaluate` has it."""
     config = _moved(checkpoint.config_of(run), scene)
-    split = _scene(config, split_name).splits[split_name]
+    split = _scene(config, split_name, run).splits[split_name]
     renderer, state, seconds = _restored(run, config)
     count = len(split) if views is None else min(views, len(split))
     chosen = [k * len(split) // count for k in range(count)]
@@ -139,7 +142,7 @@ def truth_run(
         )
     # exact distances are those of the pictures' own pixels: they are not made smaller
     config = replace(config, data=replace(config.data, downscale=1))
-    scene = _scene(config, split)
+    scene = _scene(config, split, run)
     exact, known = compare.truth_of(scene.path, split)
     if known is not None:
         scene = replace(scene, splits=_scene(config, "train").splits | scene.splits)
@@ -174,7 +177,7 @@ def render_run(
     """Renders a camera path of a run as a film or a folder of pictures."""
     pictures.check_film(out)
     config = _moved(checkpoint.config_of(run), scene)
-    cameras = paths.PATHS[path](_scene(config, "train").splits["train"], frames)
+    cameras = paths.PATHS[path](_scene(config, "train", run).splits["train"], frames)
     renderer, state, _ = _restored(run, config, background)
     with bar("render", frames * cameras[0].width * cameras[0].height) as tick:
         views = (renderer.picture(state.params, state.grid, view, tick) for view in cameras)
@@ -244,7 +247,7 @@ def check_run_folder(run: Path, rays: int, scene: Path | None = None) -> int:
     from nerf.check.run import check_run
 
     config = _moved(checkpoint.config_of(run), scene)
-    split = _scene(config, "train").splits["train"]
+    split = _scene(config, "train", run).splits["train"]
     _, state, _ = _restored(run, config)
     found = check_run(
         config, state, split, rays, lambda what: console.print(f"check    {what}", style="dim")
@@ -275,10 +278,22 @@ def _moved(config: Config, scene: Path | None) -> Config:
     return config if scene is None else replace(config, scene=scene)
 
 
-def _scene(config: Config, split: str) -> Scene:
+def _scene(config: Config, split: str, run: Path | None = None) -> Scene:
+    """One split of the config's scene; InputError if a run is given that knows other poses."""
     if config.scene is None:
         raise InputError("no scene: name its folder with --scene PATH, or in the TOML file")
-    return load(config.scene, config.data.downscale, config.data.bound, (split,))
+    scene = load(config.scene, config.data.downscale, config.data.bound, (split,))
+    if run is not None:
+        frame.check(scene, run)
+    return scene
+
+
+def _with_all_cameras(config: Config, scene: Scene) -> Scene:
+    """The scene with all its splits, where what the cameras see sets the bounds of space."""
+    kind = scene.space if config.data.space == "auto" else config.data.space
+    if kind != "forward":
+        return scene
+    return load(scene.path, config.data.downscale, config.data.bound)
 
 
 def _unused(folder: Path, name: str) -> Path:

@@ -22,8 +22,9 @@ class DataConfig:
     downscale: int = 1
     """Divide the pictures' width and height by this whole number."""
     bound: float | None = None
-    """Half side of the cube around the origin that holds what matters, in the files' own units; by
-    default what the files say, 1.5 in the Blender format."""
+    """Half side of the cube around the origin that holds what matters, in the files' own units (of
+    cameras side by side: distance of the near plane); by default what the files say, 1.5 in the
+    Blender format."""
     space: Literal["auto", "bounded", "forward", "unbounded"] = "auto"
     """An object in a cube; cameras side by side that look one way; surroundings without an end.
     auto: as the files say."""
@@ -95,8 +96,8 @@ class SamplingConfig:
     """Steps along the diagonal of the cube, or into the distance (space unbounded); a ray is asked
     at those in occupied cells."""
     near: float = 0.4
-    """Part of the way from a camera to the middle of the scene before which nothing is asked: what
-    no second camera sees there would be fog (space unbounded)."""
+    """Part of the way from a camera to the middle of the scene before which nothing is asked, up to
+    0.8 of data.nearest: what few cameras see would be fog there (space unbounded)."""
     coarse: int = 64
     """Intervals a ray for the coarse network (strategy hierarchical)."""
     fine: int = 128
@@ -216,7 +217,7 @@ _RANGES = {
     "sampling.coarse": (1.5, 8192.5),
     "sampling.fine": (0.5, 8192.5),
     "occupancy.cells": (1.5, 1024.5),
-    "sampling.near": (-1e-9, float("inf")),
+    "sampling.near": (-1e-9, 1.0),
     "occupancy.warm_up": (-0.5, float("inf")),
     "occupancy.decay": (-1e-9, 1.0),
     "training.rays": (0.5, 2**24 + 0.5),

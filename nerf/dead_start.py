@@ -3,7 +3,8 @@
 Empty. A rectified density that is negative everywhere is zero, and so is its slope; exp far below
 zero is as good as zero, and is its own slope. No sample weighs anything then, every ray shows its
 background whatever the colours are, and nothing flows back. Once the occupancy grid has seen it, no
-cell is even asked: it stays so for good. Such a field errs as much as the background itself does.
+cell is even asked: it stays so for good. Such a field errs as much as the background itself does;
+with a backdrop that is learnt, it shows that and nothing else.
 
 Opaque. Where the first sample of a ray lets nothing through, those behind have no weight, hence no
 gradient: only the cube's surface is ever learned. By its error alone it can't be told: a surface
@@ -46,15 +47,24 @@ WORDS = {"empty": "no ray meets anything", "opaque": "every ray ends where it en
 
 
 def signs(
-    rays: Rays, pixels: Pixels, counted: Bool[Array, " rays"], space: Space
+    rays: Rays,
+    pixels: Pixels,
+    counted: Bool[Array, " rays"],
+    space: Space,
+    backdrop: bool = False,
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """By which a start is judged, of the counted rays.
 
     The mean squared error of showing nothing, colours in [0, 1]; and how far rays get before they
     end, on the mean, in parts of their way through the cube: 0 at its surface, 1 for all of it.
+    With a backdrop, showing nothing else errs as it does; infinite while something else is shown.
     """
-    background_error = (rays.background - rays.photograph) ** 2 * counted[:, None]
-    empty_error = jnp.sum(background_error) / (3 * jnp.maximum(jnp.sum(counted), 1))
+    shown = pixels.colour if backdrop else rays.background
+    count = jnp.maximum(jnp.sum(counted), 1)
+    empty_error = jnp.sum((shown - rays.photograph) ** 2 * counted[:, None]) / (3 * count)
+    if backdrop:
+        opacity = jnp.sum(pixels.opacity * counted) / count
+        empty_error = jnp.where(opacity < 1 - FAR, empty_error, jnp.inf)
     t_near, t_far = space.interval(rays.origin, rays.direction)
     # where there is no end, the surroundings are one: what lies further counts as that far
     way = jnp.clip(t_far - t_near, 0, LONGEST) * counted

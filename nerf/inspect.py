@@ -166,20 +166,21 @@ def _leaps(names: list[str], poses: np.ndarray) -> list[str]:
 
     Pictures are in the order of their numbers; where some are missing it has had time to walk.
     """
-    numbers = [re.findall(r"\d+", name)[-1:] for name in names]
+    numbers = [re.findall(r"\d{1,15}", name)[-1:] for name in names]
     if len(names) <= FEW or not all(numbers):
         return []
     counted = np.array([float(number[0]) for number in numbers])
     order = np.argsort(counted, kind="stable")
     places = poses[order, :, 3]
-    steps = np.linalg.norm(np.diff(places, axis=0), axis=-1)
-    steps /= np.maximum(np.diff(counted[order]), 1)
+    gaps = np.diff(counted[order])
+    gaps = np.maximum(gaps / max(np.median(gaps), 1), 1)
+    steps = np.linalg.norm(np.diff(places, axis=0), axis=-1) / gaps
     spread = np.linalg.norm(places - places.mean(0), axis=-1).max()
     leaps = np.flatnonzero(steps > max(LEAP * np.median(steps), spread))
-    if not len(leaps):
+    if not len(leaps) or np.median(steps) < SAME * spread:
         return []
     some = _some([f"{names[order[k]]} to {names[order[k + 1]]}" for k in leaps])
-    times = steps[leaps].min() / max(np.median(steps), 1e-9)
+    times = steps[leaps].min() / np.median(steps)
     return [
         f"{some}: the camera leaps, {times:.0f} times as far as it mostly goes; if the pictures "
         "were taken in this order the poses are wrong, as where two sides that look alike were "
@@ -272,6 +273,8 @@ def _near_far(scene: Scene, found: Found) -> str:
     if not found.meeting:
         return "none meets the cube"
     ends = "; unbounded beyond" if scene.space != "bounded" else ""
+    if scene.nearest is not None:
+        ends += f"; things are known to stand from {scene.nearest:.3g} on"
     return (
         f"{found.meeting:.0%} of them meet the cube, from {found.near:.3g} to {found.far:.3g}{ends}"
     )

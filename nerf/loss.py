@@ -16,7 +16,8 @@ from nerf.space import Space
 def loss_of_rays(
     params: Params, model: Model, rays: Rays, asked: Packed | Draws
 ) -> tuple[Array, Pixels]:
-    """The loss that is differentiated, and the pixels that it judges, fine, exposed as pictures.
+    """The loss that is differentiated, and the pixels that it judges: the fine ones,
+    under the gains of their pictures.
 
     Every arithmetic stage from the parameters to the loss is one of `model.stages`.
     """

@@ -82,9 +82,9 @@ def shade_packed(
     """As `shade`, of rays whose samples lie one behind another in a stream."""
     ray = jnp.minimum(stream.ray, stream.rays - 1)
     x = space.cube(stages.points(origin[ray], direction[ray], t[:, None])[:, 0], stages)
-    seen = field.view(view, stages)
-    background = field.behind(seen, background, stages)
-    sigma, colours = field(x, seen[ray], stages)
+    features = field.view(view, stages)
+    background = field.behind(features, background, stages)
+    sigma, colours = field(x, features[ray], stages)
     seen_through = stages.volume_render_packed(sigma, delta, colours, t, background, stream)
     return Pixels(*seen_through), sigma
 

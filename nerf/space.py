@@ -7,7 +7,9 @@ forward     cameras side by side that look along -z, nothing nearer than the pla
             taken to normalised device coordinates, where they are straight again and all that is
             seen lies in the cube. Even steps there are even in 1 / depth.
 unbounded   surroundings without an end: points are drawn into a ball of radius 2, and that into
-            the cube. Steps are even near the camera, and further away even in 1 / distance.
+            the cube. Nothing is asked in the first part of the way from a camera to the origin, or
+            up to where something is known to stand; then steps are even, and further away even in
+            1 / distance.
 """
 
 import math
@@ -33,8 +35,8 @@ EVEN = 2.0
 SAFE = 0.8
 """Part of the distance of the nearest known thing that is left out at most."""
 
-CAPTURED = {"bounded": False, "forward": False, "unbounded": True}
-"""Whether pictures differ in exposure and have something behind all steps, if it isn't said."""
+EXPOSURE_AND_BACKDROP = {"bounded": False, "forward": False, "unbounded": True}
+"""Whether both are learnt, if the config doesn't say, of pictures without transparency."""
 
 SPREAD = {"bounded": 0.0, "forward": 0.0, "unbounded": 0.01}
 """What spreading weights along a ray costs, if the config doesn't say."""
@@ -134,13 +136,22 @@ def resolved(config: Config, scene: Scene) -> Config:
     training = config.training
     if training.spread is None:
         training = replace(training, spread=SPREAD[kind])
+    field, pictures = config.field, scene.splits["train"].pictures
+    learnt = EXPOSURE_AND_BACKDROP[kind]
+    asked = bool(training.exposure or field.backdrop)
+    if (learnt or asked) and any((picture[..., 3] < 255).any() for picture in pictures):
+        if asked:
+            raise InputError(
+                f"{scene.path}: has transparent pictures, which are laid over a background: leave "
+                "training.exposure and field.backdrop out"
+            )
+        learnt = False
     if training.exposure is None:
-        training = replace(training, exposure=CAPTURED[kind])
-    field = config.field
+        training = replace(training, exposure=learnt)
     if field.backdrop is None:
-        field = replace(field, backdrop=CAPTURED[kind])
-    pictures = len(scene.splits["train"]) if "train" in scene.splits else config.data.pictures
-    data = replace(config.data, space=kind, slope=slope, pictures=pictures, nearest=scene.nearest)
+        field = replace(field, backdrop=learnt)
+    nearest = scene.nearest if config.data.nearest is None else config.data.nearest
+    data = replace(config.data, space=kind, slope=slope, pictures=len(pictures), nearest=nearest)
     return replace(config, data=data, training=training, field=field)
 
 

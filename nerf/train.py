@@ -50,7 +50,7 @@ class Metrics(NamedTuple):
     opacity: Array
     """Mean over the rays of the step, in [0, 1]."""
     empty_error: Array
-    """What `mean_squared_error` would be of a field that shows nothing."""
+    """What `mean_squared_error` would be of a field that shows nothing (nerf/dead_start.py)."""
     reach: Array
     """Part of their way through the cube that rays get before they end, mean, in [0, 1]."""
     good: Array
@@ -102,7 +102,7 @@ def optimiser(config: Config) -> optax.GradientTransformation:
 
     def networks(params: Params) -> Any:
         return jax.tree_util.tree_map_with_path(
-            lambda path, _: "tables" not in name_of(path).split(), params
+            lambda path, _: not {"tables", "exposure"} & set(name_of(path).split()), params
         )
 
     def chain(learning_rate):
@@ -160,7 +160,9 @@ class Step:
         counted = rays.share > 0
         error = jnp.sum((pixels.colour - rays.photograph) ** 2 * counted[:, None])
         opacity = jnp.sum(pixels.opacity * counted)
-        empty_error, reach = dead_start.signs(rays, pixels, counted, Space.of(self.config))
+        empty_error, reach = dead_start.signs(
+            rays, pixels, counted, Space.of(self.config), bool(self.config.field.backdrop)
+        )
         finite = [jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves((loss, gradient))]
         good = jnp.all(jnp.stack(finite))
         if isinstance(asked, Packed):

@@ -74,10 +74,14 @@ def main() -> None:
     parser.add_argument("--data", type=Path)
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--bundled-seconds", type=float, default=120)
-    parser.add_argument("--only", nargs="+", default=[*CAPTURES, *BUNDLED])
+    every = [*CAPTURES, *BUNDLED]
+    parser.add_argument("--only", nargs="+", default=every, choices=every, metavar="NAME")
     told = parser.parse_args()
     if told.data is None and set(told.only) & set(CAPTURES):
         parser.error("--data FOLDER: say where the captures are, or --only bundled ones")
+    for name in told.only:
+        if (told.out / name).exists():
+            parser.error(f"{told.out / name}: is there already; remove it to train it again")
     told.out.mkdir(parents=True, exist_ok=True)
     scenes = Path(__file__).parents[1] / "data/scenes"
     file, rows = told.out / "gallery.json", {}

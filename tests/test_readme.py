@@ -43,6 +43,7 @@ def test_a_wrong_derivative_is_named_as_the_readme_says():
         "calculus/README.md",
         "docs/accuracy.md",
         "docs/benchmarks.md",
+        "docs/captures.md",
         "docs/scenes.md",
     ],
 )

@@ -6,7 +6,9 @@ Symbols      one ray; channels a = 1..3
     g_a      logarithm of the gain of the picture that the ray is of  1
     y_a      the pixel as that picture shows it                       1
 
-Value        a camera that opens longer multiplies; so does one that balances white:
+Value        a camera that opens longer multiplies the light; so does one that balances white.
+    Colours here are sRGB: but for the darkest, k times the light is about k^(1/2.2) times
+    the number, a factor again. That photographs end at 1 is left out of it:
     y_a = C_a exp(g_a)                                                          (1)
     g_a = e_pa - 1/P sum_q e_qa = sum_q ([q = p] - 1/P) e_qa                    (2)
 
@@ -23,7 +25,7 @@ Cotangent    contract (3)
     and by (2) e_bar_q = sum over the rays of picture q of g_bar, less the mean over pictures
     of these sums: what all pictures want together is left to the scene.
 
-    y, which (4) needs, is made again from C and g: two products.
+    What (4) needs is made again from C and g: one exponential, two products.
 """
 
 import jax

@@ -57,8 +57,8 @@ def make_scene(
         named = dict(zip(names, (file.name for file in files), strict=True))
         for line in transforms.report(source, model, named):
             console.print(line, markup=False)
-        points = sparse.Points(**np.load(work / "points.npz"))
-        told = transforms.transforms(model, points, named)
+        known = sparse.Points(**np.load(work / "well_known.npz"))
+        told = transforms.transforms(model, np.load(work / "points.npy"), known, named)
         kept = {frame["file_path"] for frame in told["frames"]}
         new = work / "images"
         new.mkdir()

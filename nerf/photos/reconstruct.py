@@ -4,7 +4,8 @@
 
 pycolmap prints as it likes, ends the process where it finds itself wrong, and does not hear Ctrl-C
 while it computes: all of that stays in here. WORK holds `pictures`, `settings.json` and
-`pairs.txt`; each stage adds to `database.db`, the last one writes `model.json` and `points.npz`.
+`pairs.txt`; each stage adds to `database.db`, the last one writes `model.json`,
+`points.npy` and `well_known.npz`.
 """
 
 import copy
@@ -73,7 +74,10 @@ def mapping(work: Path, settings: dict[str, Any]) -> None:
         best = max(models.values(), key=lambda m: (m.num_reg_images(), m.num_points3D()))
         if settings["one_lens"] and best.num_reg_images() >= ENOUGH:
             best = centred(best)
-        np.savez(work / "points.npz", **well_known(best)._asdict())
+        best.update_point_3d_errors()
+        every = np.array([point.xyz for point in best.points3D.values()]).reshape(-1, 3)
+        np.save(work / "points.npy", every)
+        np.savez(work / "well_known.npz", **well_known(best)._asdict())
         told |= {
             "error": best.compute_mean_reprojection_error(),
             "track": best.compute_mean_track_length(),

@@ -24,16 +24,19 @@ POOR_ERROR, POOR_TRACK, POOR_SHARE = 1.5, 3.0, 0.9
 
 
 def transforms(
-    model: Mapping[str, Any], points: sparse.Points, named: Mapping[str, str]
+    model: Mapping[str, Any],
+    points: Float[np.ndarray, "points 3"],
+    known: sparse.Points,
+    named: Mapping[str, str],
 ) -> dict[str, Any]:
     """What goes into transforms.json; `named` says what the model's pictures are called.
 
-    `nearest`, which our loader alone reads, is `data.nearest.nearest` of the points.
+    `nearest`, which our loader alone reads, is `data.nearest.nearest` of the well-known points.
     """
     found = sorted(model["pictures"].items())
     poses = np.stack([_world_from_camera(picture["camera_from_world"]) for _, picture in found])
     numbers = np.array([picture["number"] for _, picture in found])
-    distance = nearest.nearest(points, poses, numbers)
+    distance = nearest.nearest(known, poses, numbers)
     similarity = normalise.similarity(poses, "unbounded")
     mean = np.linalg.norm(normalise.moved(similarity, poses)[:, :, 3], axis=-1).mean()
     similarity = similarity._replace(scale=similarity.scale * MEAN_DISTANCE / max(mean, 1e-9))
@@ -48,7 +51,7 @@ def transforms(
     return {
         "camera_model": "OPENCV",
         **shared,
-        "aabb_scale": _cubes(similarity, points.x),
+        **({"aabb_scale": _cubes(similarity, points)} if len(points) else {}),
         **({} if distance is None else {"nearest": distance * similarity.scale}),
         "frames": frames,
     }
@@ -125,8 +128,6 @@ def _lens(camera: Mapping[str, Any]) -> dict[str, Any]:
 
 def _cubes(similarity: normalise.Similarity, points: np.ndarray) -> int:
     """The power of two by which instant-ngp's cube must grow to hold nearly all points."""
-    if not len(points):
-        return 1
     R, m = similarity.motion[:, :3], similarity.motion[:, 3]
     reach = np.quantile(np.abs(similarity.scale * (points @ R.T + m)).max(axis=-1), 0.95)
     return int(2 ** np.clip(math.ceil(math.log2(max(reach / HALF_CUBE, 1))), 0, 7))

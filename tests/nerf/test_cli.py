@@ -8,13 +8,16 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from data.load import load
 from nerf import cli, commands
+from nerf.config import Config
 from tests.nerf.conftest import MARBLES, ROOT
 
 TINY = [str(ROOT / "configs" / "tiny.toml"), "--scene", str(MARBLES), "--data.downscale", "4"]
@@ -44,7 +47,7 @@ def run(tmp_path_factory):
 
 
 def test_a_run_is_a_folder(run):
-    assert {"config.toml", "metrics.jsonl", "checkpoints", "tensorboard"} <= {
+    assert {"config.toml", "frame.json", "metrics.jsonl", "checkpoints", "tensorboard"} <= {
         p.name for p in run.iterdir()
     }
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
@@ -52,6 +55,52 @@ def test_a_run_is_a_folder(run):
     assert all(row["rays_per_second"] > 0 and np.isfinite(row["loss"]) for row in rows)
     assert any(p.name.startswith("events.out") for p in (run / "tensorboard").iterdir())
     assert f'scene = "{MARBLES}"' in (run / "config.toml").read_text()
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        lambda told: told | {"scale": 1.01 * told["scale"]},
+        lambda told: told | {"motion": [[1, 0, 0, 0.01], [0, 1, 0, 0], [0, 0, 1, 0]]},
+        lambda told: told | {"motion": [[1, 0], [0, 1]]},
+        lambda told: {"scale": None},
+        lambda told: [],
+    ],
+)
+def test_a_run_is_not_shown_other_poses(run, written, capsys):
+    file = run / "frame.json"
+    kept = file.read_text()
+    try:
+        file.write_text(json.dumps(written(json.loads(kept))))
+        assert nerf("eval", run, "--views", 1) == 2
+        said = capsys.readouterr().err
+        assert "train again" in said and len(said.splitlines()) == 1
+    finally:
+        file.write_text(kept)
+
+
+def test_a_run_from_before_goes_on_as_it_was(tmp_path):
+    """Settings that it does not have are not switched on, though new runs have them."""
+    small = ["--field.levels", 2, "--field.log2-rows", 8, "--sampling.steps", 32]
+    small += ["--training.samples", 1024, "--occupancy.cells", 8, "--data.downscale", 4]
+    off = ["--training.exposure", "False", "--field.backdrop", "False"]
+    scene, folder = commands.SCENES / "terrace", tmp_path / "run"
+    assert nerf("train", "--scene", scene, "--run", folder, "--steps", 2, *small, *off) == 0
+    file = folder / "config.toml"
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text(
+        "".join(line for line in lines if line.split()[:1] not in (["exposure"], ["backdrop"]))
+    )
+    assert nerf("train", "--resume", folder, "--steps", 3) == 0
+    assert nerf("train", "--scene", scene, "--run", tmp_path / "new", "--steps", 1, *small) == 0
+    assert "exposure = true" in (tmp_path / "new/config.toml").read_text()
+
+
+def test_the_bounds_of_a_forward_scene_are_set_by_all_cameras():
+    scene = load(MARBLES, splits=("train",))
+    config = replace(Config(), data=replace(Config().data, space="forward"))
+    assert set(commands._with_all_cameras(config, scene).splits) == {"train", "test"}
+    assert commands._with_all_cameras(Config(), scene) is scene
 
 
 def test_eval_writes_metrics_and_pictures(run, capsys):

@@ -156,6 +156,19 @@ def narrow(array):
     return jnp.asarray(array, jnp.float32)
 
 
+@pytest.mark.parametrize(("opacity", "kind"), [(0.02, "empty"), (0.2, "")])
+def test_a_field_that_shows_its_backdrop_alone_is_empty(opacity, kind):
+    rays, pixels, _, _ = pixels_and_rays(0)
+    counted = jnp.ones(60, bool)
+    pixels = pixels._replace(opacity=jnp.full(60, opacity), depth=jnp.full(60, 3 * opacity))
+    empty_error, _ = dead_start.signs(rays, pixels, counted, Space(), True)
+    error = float(jnp.mean((pixels.colour - rays.photograph) ** 2))
+    assert dead_start.named(error, float(empty_error), 0.95) == kind
+    without, _ = dead_start.signs(rays, pixels, counted, Space())
+    by_error = "empty" if error >= dead_start.NO_BETTER * float(without) else ""
+    assert dead_start.named(error, float(without), 0.95) == by_error
+
+
 @pytest.mark.parametrize("seed", [0, 1])
 def test_the_signs_are_means_over_counted_rays(seed):
     rays, pixels, end, inside = pixels_and_rays(seed)

@@ -10,8 +10,8 @@ from PIL import Image
 from data.errors import InputError
 from data.scene import Split
 from nerf import paths, pictures
-from nerf.evaluate import best_gain, measured, ssim
-from nerf.render import Picture
+from nerf.evaluate import best_gain, evaluate, measured, ssim
+from nerf.render import Picture, Renderer
 
 
 def noisy(seed, size=24):
@@ -63,6 +63,31 @@ def test_the_best_gain_takes_an_exposure_back(seed):
             other = found + step * (np.arange(3) == channel)
             assert misfit < ((a * other - b) ** 2).sum()
     np.testing.assert_array_equal(best_gain(np.zeros_like(a), a), 1)
+
+
+def test_a_fitted_exposure_is_measured_on_the_other_half(tmp_path):
+    a, _ = noisy(3, 32)
+    colour = (0.2 + 0.3 * a).astype(np.float32)
+    shown = np.array([1.5, 0.8, 1.2]) * colour
+    shown[:, 16:] += 0.1  # an error that no gain of the left half explains
+    rgba = np.concatenate([np.round(255 * shown), np.full((32, 32, 1), 255)], -1).astype(np.uint8)
+    lens = np.float32([[30, 30, 16, 16]])
+    split = Split(("a",), rgba[None], lens, np.eye(3, 4, dtype=np.float32)[None])
+
+    class Renders(Renderer):
+        def __init__(self):
+            pass
+
+        def picture(self, params, grid, view, tick=None):
+            return Picture(colour, np.ones((32, 32), np.float32), np.ones((32, 32), np.float32))
+
+    def told(exposure):
+        return evaluate(Renders(), {}, None, split, "test", [0], 1.0, tmp_path, exposure=exposure)
+
+    fitted = told(True)
+    np.testing.assert_allclose(fitted["psnr"], 20, atol=0.3)
+    assert fitted["protocol"]["exposure"].startswith("fitted")
+    assert told(False)["psnr"] < 15
 
 
 def some_pixels(h=20, w=30):

@@ -89,7 +89,8 @@ def solved(installed, monkeypatch):
     def run(work, names, settings, film):
         found, _ = model(len(names))
         x = np.random.default_rng(0).normal([7, 0, 2.5], 0.5, (99, 3))
-        np.savez(work / "points.npz", **seen_by_all(x, len(names))._asdict())
+        np.save(work / "points.npy", x)
+        np.savez(work / "well_known.npz", **seen_by_all(x, len(names))._asdict())
         aliases = dict(zip(names, found["pictures"].values(), strict=True))
         return found | {"pictures": aliases}
 
@@ -159,7 +160,7 @@ def test_transforms_hold_the_cameras_found(lenses):
     found, poses = model(lenses=lenses)
     named = {alias: f"IMG {k}.jpg" for k, alias in enumerate(found["pictures"])}
     points = np.random.default_rng(0).normal([7, 0, 2.5], 0.1, (150, 3))
-    told = transforms.transforms(found, seen_by_all(points), named)
+    told = transforms.transforms(found, points, seen_by_all(points), named)
     assert [f["file_path"] for f in told["frames"]] == [f"images/IMG {k}.jpg" for k in range(6)]
     made = np.array([frame["transform_matrix"] for frame in told["frames"]])
     np.testing.assert_allclose(made[:, 3], np.tile([0, 0, 0, 1], (6, 1)))
@@ -191,7 +192,7 @@ def test_the_cube_of_instant_ngp_holds_the_points(reach, cubes):
     found, _ = model()
     points = np.random.default_rng(0).uniform(-reach, reach, (2000, 3)) + np.array([7, 0, 2.5])
     named = {alias: alias for alias in found["pictures"]}
-    told = transforms.transforms(found, seen_by_all(points), named)
+    told = transforms.transforms(found, points, seen_by_all(points), named)
     assert told["aabb_scale"] == cubes
 
 

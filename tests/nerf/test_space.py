@@ -18,7 +18,7 @@ from nerf.config import Config
 from nerf.loss import gains
 from nerf.rays import Batch, Photographs, packed, rays_of
 from nerf.render import Renderer
-from nerf.space import CAPTURED, EVEN, SAFE, SPREAD, Space, resolved, seen_at_depth_one
+from nerf.space import EVEN, EXPOSURE_AND_BACKDROP, SAFE, SPREAD, Space, resolved, seen_at_depth_one
 from nerf.train import Step, start, train
 from tests.nerf.conftest import small_grid
 
@@ -164,10 +164,33 @@ def test_the_scene_says_its_space_and_the_config_may_say_otherwise():
     assert resolved(config, scene("bounded")).training.spread == 0
     for kind in KINDS:
         found = resolved(config, scene(kind))
-        assert found.training.exposure is found.field.backdrop is CAPTURED[kind]
+        assert found.training.exposure is found.field.backdrop is EXPOSURE_AND_BACKDROP[kind]
         assert found.data.pictures == 3
     forward = resolved(config, scene("forward"))
     assert forward.data.slope == seen_at_depth_one(three_cameras())
+
+
+def test_what_the_user_says_of_the_nearest_thing_holds():
+    found = replace(scene("unbounded"), nearest=0.7)
+    assert resolved(Config(), found).data.nearest == 0.7
+    said = replace(Config(), data=replace(Config().data, nearest=0.2))
+    assert (
+        resolved(said, found).data.nearest == resolved(said, scene("unbounded")).data.nearest == 0.2
+    )
+
+
+def test_transparent_pictures_have_a_background_and_no_backdrop():
+    split = three_cameras()
+    split.pictures[1, 3, 4, 3] = 254
+    found = resolved(Config(), scene("unbounded", split))
+    assert found.training.exposure is found.field.backdrop is False
+    for asked in (
+        replace(Config(), training=replace(Config().training, exposure=True)),
+        replace(Config(), field=replace(Config().field, backdrop=True)),
+    ):
+        assert resolved(asked, scene("unbounded"))
+        with pytest.raises(InputError, match="transparent pictures"):
+            resolved(asked, scene("unbounded", split))
 
 
 def test_what_a_space_can_not_be_is_refused():
@@ -281,7 +304,7 @@ def test_gains_are_told_from_the_scene_and_left_out_of_renderings():
     np.testing.assert_allclose(np.median(seen, axis=(0, 1)), mean, atol=0.02)
 
 
-def test_what_lies_behind_is_learnt_where_nothing_else_is():
+def test_a_backdrop_stands_in_the_place_of_the_background():
     config = small_grid()
     config = replace(
         config,

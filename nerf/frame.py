@@ -1,0 +1,44 @@
+"""The frame that a run was trained in: where the files' points lie for it.
+
+x_scene = scale (R x_file + m), [R | m] = motion (`data.scene.Scene`). A run keeps both, so that
+what it makes can be taken back to the user's own units, and so that it is never shown other poses
+than those that it was trained with.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from data.errors import InputError
+from data.scene import Scene
+from nerf.config import replace_text
+
+FILE = "frame.json"
+SAME = 1e-4
+"""Difference, relative to the scale and to the motion's size, up to which two frames are one."""
+
+
+def keep(scene: Scene, run: Path) -> None:
+    """Writes the frame of a scene into the folder of a run."""
+    told = {"scale": scene.scale, "motion": np.asarray(scene.motion, float).tolist()}
+    replace_text(run / FILE, json.dumps(told, indent=1) + "\n")
+
+
+def check(scene: Scene, run: Path) -> None:
+    """InputError where the scene is not in the frame of the run; older runs have kept none."""
+    file = run / FILE
+    if not file.exists():
+        return
+    try:
+        told = json.loads(file.read_text(encoding="utf-8"))
+        scale, motion = float(told["scale"]), np.array(told["motion"], float).reshape(3, 4)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{file}: is no frame of a run; restore it, or train again") from error
+    size = max(1.0, float(np.abs(scene.motion).max()))
+    moved = float(np.abs(motion - scene.motion).max())
+    if not (abs(scale / scene.scale - 1) < SAME and moved < SAME * size):
+        raise InputError(
+            f"{run}: was trained with the scene at scale {scale:.5g}; {scene.path} is at "
+            f"{scene.scale:.5g} now, or moved: its poses have changed; train again"
+        )
