@@ -87,7 +87,7 @@ def test_a_fitted_exposure_is_measured_on_the_other_half(tmp_path):
     fitted = told(True)
     np.testing.assert_allclose(fitted["psnr"], 20, atol=0.3)
     assert fitted["protocol"]["exposure"].startswith("fitted")
-    assert told(False)["psnr"] < 15
+    assert told(False)["psnr"] < 17
 
 
 def some_pixels(h=20, w=30):
