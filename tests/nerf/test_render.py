@@ -87,10 +87,11 @@ def test_memory_stays_under_the_bound(config, steps, memory):
         programs = [renderer._whole.lower(state.params, of_rays(rays, 2), camera)]
     else:
         looking = of_rays(renderer.rays_that_look, 2)
-        found = jax.eval_shape(renderer._find, state.grid, of_rays(rays, 2), camera)
+        asked = state.params, state.grid, of_rays(rays, 2), camera
+        *found, _ = jax.eval_shape(renderer._find, *asked)
         so_far = of_rays(rays, 5), of_rays(rays, dtype=jnp.int32)
         programs = [
-            renderer._find.lower(state.grid, looking, camera),
+            renderer._find.lower(state.params, state.grid, looking, camera),
             renderer._advance.lower(state.params, of_rays(rays, 2), *found, *so_far, camera),
         ]
     for program in programs:
