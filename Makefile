@@ -11,7 +11,7 @@ demo: $(READY)  ## train on the bundled scene, evaluate it, film it
 	$(BIN)/nerf demo $(DEMO_OPTIONS)
 
 test: $(READY)  ## the whole suite; NERF_DATA=FOLDER adds the tests on real scenes
-	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_OPTIONS)
 
 docs: $(VENV)/.ready-docs  ## the site, in build/docs: every cell of every page is executed
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/docs
