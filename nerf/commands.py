@@ -290,8 +290,7 @@ def _scene(config: Config, split: str, run: Path | None = None) -> Scene:
 
 def _with_all_cameras(config: Config, scene: Scene) -> Scene:
     """The scene with all its splits, where what the cameras see sets the bounds of space."""
-    kind = scene.space if config.data.space == "auto" else config.data.space
-    if kind != "forward":
+    if space.kind_of(config, scene) != "forward":
         return scene
     return load(scene.path, config.data.downscale, config.data.bound)
 

@@ -262,6 +262,11 @@ def check(config: Config) -> Config:
             f"field.trunk_skip is {config.field.trunk_skip}: it must be 0, or from 2 to one more "
             f"than trunk_layers ({config.field.trunk_layers})"
         )
+    if config.field.backdrop and config.sampling.strategy == "hierarchical":
+        raise InputError(
+            "field.backdrop is for sampling.strategy occupied; leave it out, or use "
+            "configs/fast.toml"
+        )
     if config.field.direction_frequencies == 0 and not config.field.include_input:
         raise InputError(
             "field.direction_frequencies is 0 and include_input false: no view is left"

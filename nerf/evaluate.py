@@ -52,7 +52,7 @@ def evaluate(
         if exposure:
             measured_from = split.width // 2
             gain = best_gain(pixels.colour[:, :measured_from], photograph[:, :measured_from])
-            pixels = pixels._replace(colour=np.minimum(pixels.colour * gain, 1))
+            pixels = pixels._replace(colour=pixels.colour * gain)
         row = measured(pixels.colour[:, measured_from:], photograph[:, measured_from:])
         rows.append({"name": split.names[view], **row})
         panels[view] = panel(photograph, pixels, f"{split.names[view]}, {row['psnr']:.2f} dB")

@@ -82,9 +82,8 @@ class Space(NamedTuple):
     ) -> tuple[Float[Array, " rays"], Float[Array, " rays"]]:
         """Distances between which rays are asked."""
         if self.kind == "unbounded":
-            near = jnp.minimum(
-                self.near * jnp.linalg.norm(origin, axis=-1), SAFE * self.nearest
-            ).astype(origin.dtype)
+            part = self.near * jnp.linalg.norm(origin, axis=-1)
+            near = jnp.minimum(part, SAFE * self.nearest)
             return near, self.distance(near, self.steps)
         return sampling.box_interval(origin, direction)
 
@@ -119,12 +118,17 @@ class Space(NamedTuple):
         return stages.contract(x) / 2 if self.kind == "unbounded" else x
 
 
+def kind_of(config: Config, scene: Scene) -> data.scene.Space:
+    """What the config says; else what the scene does."""
+    return scene.space if config.data.space == "auto" else config.data.space
+
+
 def resolved(config: Config, scene: Scene) -> Config:
     """The config with what the scene's kind of space asks for, where nobody said otherwise.
 
     InputError if the config's strategy can't go through it.
     """
-    kind = scene.space if config.data.space == "auto" else config.data.space
+    kind = kind_of(config, scene)
     if kind == "unbounded" and config.sampling.strategy == "hierarchical":
         raise InputError(
             f"{scene.path}: is unbounded, and sampling.strategy hierarchical knows a cube only; "

@@ -64,6 +64,10 @@ def test_a_written_config_reads_back(file, tmp_path):
         ),
         ("[field]\ninclude_input = 1", "must be true or false"),
         ("[field]\ntrunk_skip = 1", "trunk_skip is 1"),
+        (
+            '[field]\nbackdrop = true\n[sampling]\nstrategy = "hierarchical"',
+            "field.backdrop is for sampling.strategy occupied",
+        ),
         ("[occupancy]\ndecay = 1.5", "occupancy.decay is 1.5"),
         ("[training]\nbeta1 = 1.0", "training.beta1 is 1.0"),
         ("[training]\nlearning_rate = inf", "training.learning_rate is inf"),
