@@ -28,12 +28,6 @@ def check(out: Path) -> None:
         raise InputError(f"--plot {out}: unknown ending; give {', '.join(ENDINGS)}")
     if out.is_dir():
         raise InputError(f"--plot {out}: is a folder; name a file for the picture")
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise InputError(
-            f"--plot needs matplotlib ({error}): pip install 'nabla-nerf[plot]'"
-        ) from error
 
 
 def draw(scene: Scene, out: Path) -> None:

@@ -16,7 +16,10 @@ import pytest
 from PIL import Image
 
 from data.load import load
-from nerf import cli, commands
+from nerf import cli
+from nerf.cli import train as training
+from nerf.cli.command import COMMANDS
+from nerf.cli.scenes import SCENES
 from nerf.config import Config
 from tests.nerf.conftest import MARBLES, ROOT
 
@@ -84,7 +87,7 @@ def test_a_run_from_before_goes_on_as_it_was(tmp_path):
     small = ["--field.levels", 2, "--field.log2-rows", 8, "--sampling.steps", 32]
     small += ["--training.samples", 1024, "--occupancy.cells", 8, "--data.downscale", 4]
     off = ["--training.exposure", "False", "--field.backdrop", "False"]
-    scene, folder = commands.SCENES / "terrace", tmp_path / "run"
+    scene, folder = SCENES / "terrace", tmp_path / "run"
     assert nerf("train", "--scene", scene, "--run", folder, "--steps", 2, *small, *off) == 0
     file = folder / "config.toml"
     lines = file.read_text().splitlines(keepends=True)
@@ -99,8 +102,8 @@ def test_a_run_from_before_goes_on_as_it_was(tmp_path):
 def test_the_bounds_of_a_forward_scene_are_set_by_all_cameras():
     scene = load(MARBLES, splits=("train",))
     config = replace(Config(), data=replace(Config().data, space="forward"))
-    assert set(commands._with_all_cameras(config, scene).splits) == {"train", "test"}
-    assert commands._with_all_cameras(Config(), scene) is scene
+    assert set(training._with_all_cameras(config, scene).splits) == {"train", "test"}
+    assert training._with_all_cameras(Config(), scene) is scene
 
 
 def test_eval_writes_metrics_and_pictures(run, capsys):
@@ -258,7 +261,7 @@ def test_a_scene_that_was_moved(run, tmp_path, capsys):
 
 
 def test_help_says_what_every_option_means(capsys):
-    for command in cli.COMMANDS:
+    for command in COMMANDS:
         assert nerf(command, "--help") == 0
         text = capsys.readouterr().out
         for option in re.findall(r"^│ (--[\w.-]+)", text, flags=re.MULTILINE):
@@ -266,13 +269,13 @@ def test_help_says_what_every_option_means(capsys):
             assert len(re.findall(r"[a-z]{3,}", described)) >= 3, f"{command} {option}"
     assert nerf("--help") == 0
     overview = capsys.readouterr().out
-    assert all(f"  {command}" in overview for command in cli.COMMANDS)
+    assert all(f"  {command}" in overview for command in COMMANDS)
 
 
 def test_a_fresh_run_gets_a_name_of_its_own(tmp_path):
     (tmp_path / "a").mkdir()
-    assert commands._unused(tmp_path, "a") == tmp_path / "a-2"
-    assert commands._unused(tmp_path, "b") == tmp_path / "b"
+    assert training._unused(tmp_path, "a") == tmp_path / "a-2"
+    assert training._unused(tmp_path, "b") == tmp_path / "b"
 
 
 def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path):
@@ -299,7 +302,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path):
 def test_the_scenes_are_listed(capsys):
     assert nerf("scenes") == 0
     *lines, last = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == sorted(p.name for p in commands.SCENES.iterdir())
+    assert [line.split()[0] for line in lines] == sorted(p.name for p in SCENES.iterdir())
     assert all(re.search(r" +\d+ \+ \d+ pictures  [A-Z].*\.$", line) for line in lines)
     assert "nerf demo NAME" in last
 

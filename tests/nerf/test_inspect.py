@@ -235,13 +235,6 @@ def test_what_cannot_be_drawn(name, said, tmp_path, capsys):
     assert said in capsys.readouterr().err
 
 
-def test_without_matplotlib(tmp_path, capsys, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
-    assert nerf("inspect", MARBLES, "--plot", tmp_path / "cameras.png") == 2
-    said = capsys.readouterr().err
-    assert "pip install 'nabla-nerf[plot]'" in said and said.count("\n") == 1
-
-
 def test_a_scene_that_is_not_there(capsys):
     assert nerf("inspect", "/nowhere/at/all") == 2
     assert "no such folder" in capsys.readouterr().err

@@ -1,0 +1,64 @@
+"""From the arguments to a command and its exit code."""
+
+import importlib
+import sys
+
+from data.errors import InputError
+from nerf.cli.parse import MISTAKE, nearest
+from nerf.machine import prepare
+
+COMMANDS = {
+    "train": "Fit a field to a scene's photographs.",
+    "eval": "Render the held-out views of a run, and measure them.",
+    "truth": "Compare a run with its scene's exact distances and density.",
+    "render": "Render a run along a camera path.",
+    "inspect": "Look a scene over before it is trained.",
+    "photos": "Make a scene from photographs or a video.",
+    "check": "Hold derivatives by hand against JAX's.",
+    "demo": "Train on a bundled scene, evaluate, render an orbit: everything once.",
+    "scenes": "List the scenes that come with the project.",
+}
+"""What `nerf` alone says of each; the command is `run` in the file of its name."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs one command and exits: 0 done, 2 a mistake that the user can mend, 130 interrupted."""
+    try:
+        code = _run(sys.argv[1:] if arguments is None else arguments)
+    except InputError as error:
+        print(f"nerf: {error}", file=sys.stderr)
+        code = MISTAKE
+    except OSError as error:
+        print(f"nerf: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
+        code = MISTAKE
+    except (RuntimeError, MemoryError) as error:
+        if isinstance(error, RuntimeError) and "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        print(
+            "nerf: out of memory; lower training.samples, training.rays or field.log2_rows",
+            file=sys.stderr,
+        )
+        code = MISTAKE
+    except KeyboardInterrupt:
+        print("nerf: interrupted", file=sys.stderr)
+        code = 130
+    sys.exit(code)
+
+
+def _run(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_overview())
+        return 0
+    name, *rest = arguments
+    if name not in COMMANDS:
+        raise InputError(f"unknown command {name}; {nearest(name, COMMANDS)}")
+    prepare()
+    return importlib.import_module(f"nerf.cli.{name}").run(rest)
+
+
+def _overview() -> str:
+    width = max(map(len, COMMANDS))
+    lines = ["usage: nerf COMMAND [OPTIONS]", ""]
+    lines += [f"  {name:{width}} {said}" for name, said in COMMANDS.items()]
+    lines += ["", "nerf COMMAND --help says what every option means, with units."]
+    return "\n".join(lines)

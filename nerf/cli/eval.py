@@ -1,0 +1,71 @@
+"""nerf eval: held-out views, rendered and measured."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+from nerf.cli.parse import at_least_one, parse
+from nerf.console import bar, console
+from nerf.evaluate import BACKGROUND, evaluate
+from nerf.opened import open_run
+from nerf.render import Renderer
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Render the held-out views of a run; write RUN/eval/metrics.json and pictures beside it."""
+
+    run: tyro.conf.Positional[Path]
+    """Folder of the run."""
+    split: Literal["train", "val", "test"] = "test"
+    """Which pictures to compare with."""
+    views: int | None = None
+    """How many of them, evenly chosen; all by default."""
+    scene: Path | None = None
+    """Folder of the scene, if it is no longer where it was."""
+    exposure: bool = False
+    """Show each view under the gains that its left half asks for, and measure its right half."""
+
+
+def run(arguments: list[str]) -> int:
+    """Runs the command; returns its exit code."""
+    told: Arguments = parse(Arguments, arguments, "eval")
+    at_least_one(views=told.views)
+    evaluate_run(told.run, told.split, told.views, told.scene, told.exposure)
+    return 0
+
+
+def evaluate_run(
+    run: Path,
+    split_name: str = "test",
+    views: int | None = None,
+    scene: Path | None = None,
+    exposure: bool = False,
+) -> dict:
+    """Renders held-out views of a run and writes RUN/eval; `exposure` as `evaluate` has it."""
+    opened = open_run(run, scene)
+    split, state = opened.scene(split_name).splits[split_name], opened.state
+    count = len(split) if views is None else min(views, len(split))
+    chosen = [k * len(split) // count for k in range(count)]
+    with bar("evaluate", count * split.width * split.height) as tick:
+        metrics = evaluate(
+            Renderer(opened.model, BACKGROUND),
+            state.params,
+            state.grid,
+            split,
+            split_name,
+            chosen,
+            opened.seconds,
+            run / "eval",
+            tick,
+            exposure,
+        )
+    console.print(
+        f"held out {metrics['psnr']:.2f} dB PSNR, {metrics['ssim']:.4f} SSIM over {count} views "
+        f"({split_name}, {split.width}x{split.height}, {BACKGROUND} background"
+        f"{', right halves, exposure by the left ones' * exposure})\n"
+        f"pictures {run / 'eval' / 'overview.png'}: photograph | rendering | error | depth"
+    )
+    return metrics

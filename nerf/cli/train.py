@@ -1,0 +1,111 @@
+"""nerf train: fit a field to photographs."""
+
+import time
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from data.errors import InputError
+from data.load import load
+from data.scene import Scene
+from nerf import checkpoint, frame, memory, space
+from nerf.checkpoint import Checkpoints
+from nerf.cli.parse import parse
+from nerf.config import Config, check, read, write
+from nerf.console import console, say_device
+from nerf.fit import fit
+from nerf.opened import scene_of
+from nerf.rays import Photographs
+from nerf.train import Step, start
+
+
+@dataclass(frozen=True)
+class Arguments(Config):
+    """Fit a field to a scene's photographs. Writes a run folder, and names it."""
+
+    config: tyro.conf.Positional[Path | None] = None
+    """A TOML file of settings, configs/fast.toml say; flags go over it."""
+    resume: Path | None = None
+    """Folder of a run to go on with, with its own settings."""
+
+
+def run(arguments: list[str]) -> int:
+    """Runs the command; returns its exit code."""
+    first: Arguments = parse(Arguments, arguments, "train")
+    default = Config()
+    if first.resume is not None:
+        if first.config is not None:
+            raise InputError(
+                "--resume goes on with the run's own settings: leave the TOML file out"
+            )
+        default = checkpoint.config_of(first.resume)
+    elif first.config is not None:
+        default = read(first.config)
+    # the file's settings are the defaults, the flags go over them
+    told = parse(Arguments, arguments, "train", as_config(Arguments, default))
+    if told.resume is not None and told.run != default.run:
+        raise InputError(f"--run {told.run}: a resumed run stays in its folder, {told.resume}")
+    return train_run(as_config(Config, told), told.resume)[1]
+
+
+def train_run(config: Config, resume: Path | None = None) -> tuple[Path, int]:
+    """Trains, from the start or from where `resume` was; returns run folder and exit code."""
+    scene = scene_of(check(config), ("train",), resume)
+    split = scene.splits["train"]
+    memory.refuse_too_large(config, split)
+    run = (
+        resume
+        or config.run
+        or _unused(Path("runs"), f"{scene.name}-{time.strftime('%Y%m%d-%H%M%S')}")
+    )
+    config = replace(config, scene=scene.path.resolve(), run=run)
+    if resume is None:  # a run that goes on stays what it is
+        config = space.resolved(config, _with_all_cameras(config, scene))
+    model, state = start(config)
+    seconds = 0.0
+    if resume is None:
+        checkpoint.create(run, config)
+        frame.keep(scene, run)
+    checkpoints = Checkpoints(run)
+    if resume is not None:
+        state, seconds = checkpoints.restore(state)
+        write(config, run / "config.toml")
+    say_device()
+    if state.grid is None:
+        derived = f"{config.training.rays} rays a step"
+    else:
+        derived = f"{config.training.samples} samples a step"
+    for warning in scene.warnings:
+        console.print(f"warning  {warning}")
+    console.print(
+        f"scene    {scene.name}: {len(split)} pictures of {split.width}x{split.height}, "
+        f"{config.data.space}\n"
+        f"run      {run}: {derived}, derivatives by {config.derivatives}"
+    )
+    step = Step(model, Photographs.of(split))
+    try:
+        return run, fit(step, state, seconds, run, checkpoints)
+    finally:
+        checkpoints.close()
+
+
+def _with_all_cameras(config: Config, scene: Scene) -> Scene:
+    """The scene with all its splits, where what the cameras see sets the bounds of space."""
+    if space.kind_of(config, scene) != "forward":
+        return scene
+    return load(scene.path, config.data.downscale, config.data.bound)
+
+
+def _unused(folder: Path, name: str) -> Path:
+    run, number = folder / name, 1
+    while run.exists():
+        number += 1
+        run = folder / f"{name}-{number}"
+    return run
+
+
+def as_config(kind: Any, config: Any) -> Any:
+    """A kind of config with the settings of another."""
+    return kind(**{f.name: getattr(config, f.name) for f in fields(Config)})

@@ -1,0 +1,61 @@
+"""A run that is opened again: its config, its model, its newest state, its scene."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from data.errors import InputError
+from data.load import load
+from data.scene import Scene
+from nerf import checkpoint, frame
+from nerf.checkpoint import Checkpoints
+from nerf.config import Config
+from nerf.field import Model
+from nerf.train import TrainState, start
+
+
+class Opened(NamedTuple):
+    """A run as its newest checkpoint has it."""
+
+    run: Path
+    config: Config
+    model: Model
+    state: TrainState
+    seconds: float
+    """How long it has trained."""
+
+    def scene(self, *splits: str) -> Scene:
+        """Some splits of its scene, in the frame that it was trained in; InputError if moved."""
+        return scene_of(self.config, splits, self.run)
+
+
+def config_of(run: Path, scene: Path | None = None) -> Config:
+    """The config of a run, its scene looked for in another folder if that is given."""
+    config = checkpoint.config_of(run)
+    return config if scene is None else replace(config, scene=scene)
+
+
+def open_run(run: Path, scene: Path | None = None) -> Opened:
+    """Opens a run; InputError if there is none, or no checkpoint that can be read."""
+    return restored(run, config_of(run, scene))
+
+
+def restored(run: Path, config: Config) -> Opened:
+    """The newest state of a run under a config that is its own, or nearly."""
+    model, state = start(config)
+    checkpoints = Checkpoints(run)
+    try:
+        state, seconds = checkpoints.restore(state)
+    finally:
+        checkpoints.close()
+    return Opened(run, config, model, state, seconds)
+
+
+def scene_of(config: Config, splits: tuple[str, ...], run: Path | None = None) -> Scene:
+    """Splits of the config's scene; InputError if a run is given that knows other poses."""
+    if config.scene is None:
+        raise InputError("no scene: name its folder with --scene PATH, or in the TOML file")
+    scene = load(config.scene, config.data.downscale, config.data.bound, splits)
+    if run is not None:
+        frame.check(scene, run)
+    return scene
