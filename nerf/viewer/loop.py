@@ -8,8 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from data.scene import Camera
+from nerf.occupancy import Occupancy
 from nerf.render import Renderer
+from nerf.space import Space
 from nerf.viewer.asked import Seen, pixels
+from nerf.viewer.crop import Box, cropped
 from nerf.viewer.frames import Frame, Pace, Superseded
 from nerf.viewer.live import Live, Snapshot
 
@@ -29,6 +32,9 @@ class Wish(NamedTuple):
     camera: Camera
     background: str = "white"
     normals: bool = False
+    box: Box | None = None
+    photograph: int | None = None
+    """Number of the photograph whose camera it is."""
 
 
 class Watcher:
@@ -63,6 +69,7 @@ class Loop:
     def __init__(self, live: Live):
         self.live, self.pace = live, Pace()
         self._renderers: dict[tuple[str, bool], Renderer] = {}
+        self._box: tuple[Occupancy, Box, Occupancy] | None = None
         self._watchers: list[Watcher] = []
         self._changed = threading.Condition()
         self._stopped = False
@@ -169,13 +176,17 @@ class Loop:
         snapshot = watcher.snapshot
         assert snapshot is not None
 
+        grid = snapshot.grid
+        if wish.box is not None and grid is not None:
+            grid = self._cut(grid, wish.box)
+
         def tick(done: Any) -> None:
             if self._stopped or (watcher.wish is not wish and not first):
                 raise Superseded
 
         def ask(at: np.ndarray) -> Seen:
             began = time.perf_counter()
-            found = pixels(renderer, snapshot.params, snapshot.grid, at, wish.camera, tick)
+            found = pixels(renderer, snapshot.params, grid, at, wish.camera, tick)
             self.pace.note(len(at), time.perf_counter() - began)
             return found
 
@@ -197,6 +208,12 @@ class Loop:
         watcher.frame = Frame(wish.camera, stride, quiet=again)
         watcher.granted, watcher.snapshot = wish, snapshot
         return watcher.frame
+
+    def _cut(self, grid: Occupancy, box: Box) -> Occupancy:
+        """The grid within a box; the last one is kept."""
+        if self._box is None or self._box[0] is not grid or self._box[1] != box:
+            self._box = (grid, box, cropped(grid, box, Space.of(self.live.model.config)))
+        return self._box[2]
 
     def _show(self, watcher: Watcher) -> None:
         frame, wish, snapshot = watcher.frame, watcher.granted, watcher.snapshot

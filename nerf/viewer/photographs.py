@@ -86,9 +86,7 @@ def framed(
     return whole
 
 
-def unframed(
-    at: tuple[float, float], camera: Camera, aspect: float
-) -> tuple[float, float] | None:
+def unframed(at: tuple[float, float], camera: Camera, aspect: float) -> tuple[float, float] | None:
     """Where in a framed picture a point of the window lies, pixels; None: beside it.
 
     `at` is (x, y) in parts of the window.

@@ -11,8 +11,10 @@ from data.errors import InputError
 from nerf import paths
 from nerf.opened import Opened
 from nerf.viewer import poses
+from nerf.viewer.curves import Training
 from nerf.viewer.live import Live
 from nerf.viewer.loop import Loop
+from nerf.viewer.microscope import Bench
 from nerf.viewer.page import Page
 
 HOST, PORT = "127.0.0.1", 8080
@@ -35,6 +37,8 @@ class Viewer:
         """Whether the port that was asked for is another's."""
         self.server.gui.configure_theme(show_logo=False, show_share_button=False)
         self._stand()
+        self.bench = Bench(live)
+        self.training = Training(self.server, live) if live.training else None
         self.loop.start()
         self.server.on_client_connect(self._enter)
         self.server.on_client_disconnect(self._leave)
@@ -47,6 +51,8 @@ class Viewer:
 
     def stop(self) -> None:
         """Frees the port and ends its threads."""
+        if self.training is not None:
+            self.training.stop()
         with _quiet():
             self.server.stop()
         self.loop.stop()
@@ -65,7 +71,9 @@ class Viewer:
         camera.fov = poses.fov_of(first)
 
     def _enter(self, client: viser.ClientHandle) -> None:
-        self._pages[client.client_id] = Page(client, self.live, self.loop)
+        self._pages[client.client_id] = Page(
+            client, self.live, self.loop, self.bench, is_loopback(self.host)
+        )
 
     def _leave(self, client: viser.ClientHandle) -> None:
         page = self._pages.pop(client.client_id, None)
