@@ -54,7 +54,7 @@ def chart(
     if len(x) == 1:  # a line needs two points
         x = np.repeat(x, 2)
         lines = [(name, np.repeat(values, 2), stroke, more) for name, values, stroke, more in lines]
-    series = [{"label": "distance"}]
+    series: list[dict[str, Any]] = [{"label": "distance"}]
     series += [
         {"label": name, "stroke": stroke, "width": 1, "points": {"show": False}, **more}
         for name, _, stroke, more in lines

@@ -1,6 +1,6 @@
 """What the page's panel holds: what to show, of which box, through which photograph's camera."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from data.scene import Camera
 from nerf.viewer import crop, modes, photographs
@@ -63,7 +63,7 @@ class Controls:
                 f"Looking through the camera of photograph **{number}**, `{split.names[number]}`: "
                 "its own lens, its own pixels. Drag to leave it."
             )
-            self._number.value = number
+            self._number.value = int(number)
 
     def _view(self) -> None:
         page, gui = self.page, self.page.client.gui
@@ -140,14 +140,15 @@ class Controls:
             )
             page.look()
 
-        for control in (used, *sliders):
+        controls: list[Any] = [used, *sliders]
+        for control in controls:
             control.on_update(page.guarded(cut))
 
     def _photographs(self) -> None:
         page, gui = self.page, self.page.client.gui
         split = page.live.split
         self._at = gui.add_markdown("Looking from where the mouse has gone.")
-        self._number = gui.add_number(
+        self._number: Any = gui.add_number(
             "Photograph", 0, min=0, max=len(split) - 1, step=1, hint=f"0 to {len(split) - 1}"
         )
         go = gui.add_button("Go to it")

@@ -1,4 +1,4 @@
-"""A box that shows only what lies in it: cells of the occupancy grid outside are taken for empty."""
+"""A box that shows what lies in it: cells of the occupancy grid outside are taken for empty."""
 
 from functools import partial
 from typing import NamedTuple

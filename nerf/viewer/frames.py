@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from data.scene import Camera
-from nerf.viewer.asked import Seen
+from nerf.render import Seen
 
 Ask = Callable[[Float[np.ndarray, "n 2"]], Seen]
 """What the pixels at some positions of the frame's camera show."""
@@ -19,14 +19,14 @@ COARSEST = 32
 """Pixels between two of the first level, at most."""
 
 
-class Superseded(Exception):  # noqa: N818: it is no error
-    """The picture is not wanted any more."""
+class Superseded(Exception):  # noqa: N818
+    """The picture is not wanted any more: no error."""
 
 
 class Pace:
     """How long rendering takes: seconds = a + b pixels, by the pictures of late."""
 
-    FADES = 0.9
+    FADES = 0.8
     """What an old measurement counts after each new one."""
 
     def __init__(self) -> None:
@@ -133,7 +133,7 @@ class Frame:
         """What the finest whole level shows, as a picture [rows, columns]."""
         assert self._seen is not None and self.between is not None
         rows, columns = self.between
-        return Seen(*(v if v is None else v[::rows, ::columns] for v in self._seen))
+        return _each(lambda v: v[::rows, ::columns], self._seen)
 
     def _at(self, numbers: Int[np.ndarray, " n"]) -> Float[np.ndarray, "n 2"]:
         y, x = np.divmod(numbers, self.camera.width)
@@ -142,9 +142,12 @@ class Frame:
     def _put(self, numbers: Int[np.ndarray, " n"], found: Seen) -> None:
         shape = (self.camera.height, self.camera.width)
         if self._seen is None:
-            self._seen = Seen(
-                *(v if v is None else np.zeros((*shape, *v.shape[1:]), v.dtype) for v in found)
-            )
+            self._seen = _each(lambda v: np.zeros((*shape, *v.shape[1:]), v.dtype), found)
         for whole, part in zip(self._seen, found, strict=True):
-            if part is not None:
+            if whole is not None and part is not None:
                 whole.reshape(-1, *part.shape[1:])[numbers] = part
+
+
+def _each(act: Callable[[np.ndarray], np.ndarray], seen: Seen) -> Seen:
+    normal = None if seen.normal is None else act(seen.normal)
+    return Seen(*map(act, seen[:4]), normal)

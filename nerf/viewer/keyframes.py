@@ -5,7 +5,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path as File
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -36,7 +36,7 @@ class Path:
         remove = gui.add_button("Remove the last")
         self._seconds = gui.add_number("Seconds", 4.0, min=0.5, max=600.0, step=0.5)
         self._closed = gui.add_checkbox("Closed", False, hint="The path ends where it begins.")
-        self._easing = gui.add_dropdown("Speed", ("linear", "smooth"))
+        self._easing: Any = gui.add_dropdown("Speed", ("linear", "smooth"))
         self._play = gui.add_button("Preview")
         self._name = gui.add_text("Name", "path")
         keep = gui.add_button("Save")

@@ -90,7 +90,8 @@ class Live:
                 return
             self._wanted.clear()
         copied = jax.tree.map(jnp.copy, (params, grid))
-        self._newest = Snapshot(*jax.block_until_ready(copied), step)
+        params, grid = jax.block_until_ready(copied)
+        self._newest = Snapshot(params, grid, step)
         self._taken_at = time.monotonic()
 
     def snapshot(self) -> Snapshot | None:

@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from data.scene import Camera
+from nerf.cameras import Cameras
+from nerf.console import console
 from nerf.occupancy import Occupancy
-from nerf.render import Renderer
+from nerf.render import Renderer, Seen
 from nerf.space import Space
-from nerf.viewer.asked import Seen, pixels
 from nerf.viewer.crop import Box, cropped
 from nerf.viewer.frames import Frame, Pace, Superseded
 from nerf.viewer.live import Live, Snapshot
@@ -22,6 +23,8 @@ SLICE = 0.1
 """Seconds of rendering after which others have their turn."""
 SHARE = 0.25
 """Part of the time that is rendered while training goes on."""
+WARM = 4096
+"""Pixels that are rendered before anybody comes."""
 REFRESH = 2.0
 """Seconds between two pictures of a scene that is being trained, at least."""
 
@@ -115,10 +118,32 @@ class Loop:
         """The renderer of a background; made once."""
         key = (background, normals)
         if key not in self._renderers:
-            self._renderers[key] = Renderer(self.live.model, background)
+            self._renderers[key] = Renderer(self.live.model, background, normals)
         return self._renderers[key]
 
+    def _warm_up(self) -> None:
+        """Compiles what the first page will need, and measures how fast it is then."""
+        snapshot = self.live.snapshot()
+        if snapshot is None:
+            return
+        split = self.live.split
+        at = np.random.default_rng(0).uniform(0, 1, (WARM, 2)).astype(np.float32)
+        at *= np.array([split.width, split.height], np.float32)
+        renderer, camera = self.renderer("white", False), Cameras.of(split.camera(0))
+        for compiled in (False, True):
+            for count in (WARM // 8, WARM):
+                began = time.perf_counter()
+                renderer.pixels(snapshot.params, snapshot.grid, at[:count], camera)
+                if self._stopped:
+                    return
+                if compiled:
+                    self.pace.note(count, time.perf_counter() - began)
+
     def _run(self) -> None:
+        try:
+            self._warm_up()
+        except Exception as error:  # whoever comes will be told
+            console.print(f"viewer   {type(error).__name__}: {error}", markup=False)
         while True:
             with self._changed:
                 watcher = self._next()
@@ -176,7 +201,7 @@ class Loop:
         snapshot = watcher.snapshot
         assert snapshot is not None
 
-        grid = snapshot.grid
+        grid, camera = snapshot.grid, Cameras.of(wish.camera)
         if wish.box is not None and grid is not None:
             grid = self._cut(grid, wish.box)
 
@@ -186,7 +211,7 @@ class Loop:
 
         def ask(at: np.ndarray) -> Seen:
             began = time.perf_counter()
-            found = pixels(renderer, snapshot.params, grid, at, wish.camera, tick)
+            found = renderer.pixels(snapshot.params, grid, at, camera, tick)
             self.pace.note(len(at), time.perf_counter() - began)
             return found
 

@@ -7,8 +7,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 
 from nerf.pictures import quantised, scaled
-from nerf.render import BACKGROUNDS
-from nerf.viewer.asked import Seen
+from nerf.render import BACKGROUNDS, Seen
 
 Mode = Literal["colour", "depth", "opacity", "normals", "samples", "error"]
 MODES: tuple[Mode, ...] = ("colour", "depth", "opacity", "normals", "samples", "error")
@@ -98,8 +97,8 @@ def enlarged(
     )
 
 
-def legend(scale: Scale, width: int = 256, height: int = 12) -> UInt8[np.ndarray, "h w 3"]:
-    """The colours of a scale, low to the left; depth is drawn the other way round."""
+def legend(width: int = 256, height: int = 12) -> UInt8[np.ndarray, "h w 3"]:
+    """The colours of a scale, dark to light."""
     return np.tile(scaled(np.linspace(0, 1, width)[None]), (height, 1, 1))
 
 

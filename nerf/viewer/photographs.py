@@ -1,4 +1,4 @@
-"""The training photographs: where they were taken, the nearest, and a photograph beside a rendering."""
+"""The training photographs: where they were taken, the nearest, one beside a rendering."""
 
 import math
 from dataclasses import replace
