@@ -21,6 +21,10 @@ FIRST = 0.07
 """Seconds that the first level of a picture may take."""
 SLICE = 0.1
 """Seconds of rendering after which others have their turn."""
+SHARP = 1.5
+"""Seconds after which a picture is sharp that has the size of its choice."""
+LEAST = 400 * 400
+"""Pixels that it has at least."""
 SHARE = 0.25
 """Part of the time that is rendered while training goes on."""
 WARM = 4096
@@ -114,6 +118,17 @@ class Loop:
             watcher.redraw = True
             self._changed.notify()
 
+    def longest(self, height: int, width: int) -> int:
+        """Longer side, pixels, of a picture of that shape that is sharp before long."""
+        seconds = SHARP * (SHARE if self.busy else 1.0)
+        area = max(self.pace.pixels(seconds), LEAST)
+        return max(1, round(max(height, width) * min(1.0, (area / (height * width)) ** 0.5)))
+
+    @property
+    def busy(self) -> bool:
+        """Whether training wants the machine."""
+        return self.live.training and not self.live.paused
+
     def renderer(self, background: str, normals: bool) -> Renderer:
         """The renderer of a background; made once."""
         key = (background, normals)
@@ -165,7 +180,7 @@ class Loop:
                 watcher.redraw = False
                 watcher.fail(error)
                 continue
-            if self.live.training and not self.live.paused and not hurried:
+            if self.busy and not hurried:
                 passed = time.perf_counter() - began
                 time.sleep(min(1.0, passed * (1 / SHARE - 1)))
 

@@ -44,7 +44,8 @@ class Page:
         self.watcher = Watcher(self._show, self.fail)
         self.mode: str = "colour"
         self.background = "white"
-        self.longest = 1600
+        self.longest: int | None = None
+        """Longer side of the sharpest picture, pixels; None: what the machine can do."""
         self.box: crop.Box | None = None
         self.wipe = 0.0
         self.photograph: int | None = None
@@ -93,9 +94,13 @@ class Page:
     @property
     def camera(self) -> Camera:
         """The camera of the picture that is asked for."""
+        window = self.window
+        longest = self.longest
+        if longest is None:
+            longest = self.loop.longest(window.height, window.width)
         if self.photograph is None:
-            return self.window.camera(self.longest)
-        return photographs.camera_of(self.live.split, self.photograph, self.longest)
+            return window.camera(longest)
+        return photographs.camera_of(self.live.split, self.photograph, longest)
 
     @property
     def aspect(self) -> float:
