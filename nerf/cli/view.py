@@ -10,7 +10,8 @@ import tyro
 from nerf.cli.parse import parse
 from nerf.console import console
 from nerf.opened import open_run
-from nerf.viewer.server import HOST, PORT, Viewer, is_loopback, serve
+from nerf.viewer.addresses import is_loopback
+from nerf.viewer.server import HOST, PORT, Viewer, serve
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,8 @@ LEAST = 400 * 400
 """Pixels that it has at least."""
 SHARE = 0.25
 """Part of the time that is rendered while training goes on."""
+COMPILES = 2
+"""Calls of a renderer that may compile: there are programs for large and for small chunks."""
 WARM = 4096
 """Pixels that are rendered before anybody comes."""
 REFRESH = 2.0
@@ -76,6 +78,7 @@ class Loop:
     def __init__(self, live: Live):
         self.live, self.pace = live, Pace()
         self._renderers: dict[tuple[str, bool], Renderer] = {}
+        self._calls: dict[tuple[str, bool], int] = {}
         self._box: tuple[Occupancy, Box, Occupancy] | None = None
         self._watchers: list[Watcher] = []
         self._changed = threading.Condition()
@@ -145,14 +148,12 @@ class Loop:
         at = np.random.default_rng(0).uniform(0, 1, (WARM, 2)).astype(np.float32)
         at *= np.array([split.width, split.height], np.float32)
         renderer, camera = self.renderer("white", False), Cameras.of(split.camera(0))
-        for compiled in (False, True):
-            for count in (WARM // 8, WARM):
-                began = time.perf_counter()
-                renderer.pixels(snapshot.params, snapshot.grid, at[:count], camera)
-                if self._stopped:
-                    return
-                if compiled:
-                    self.pace.note(count, time.perf_counter() - began)
+        for count in (WARM // 8, WARM, WARM // 8, WARM):
+            began = time.perf_counter()
+            renderer.pixels(snapshot.params, snapshot.grid, at[:count], camera)
+            if self._stopped:
+                return
+            self._note(Wish(split.camera(0)), count, time.perf_counter() - began)
 
     def _run(self) -> None:
         try:
@@ -227,7 +228,7 @@ class Loop:
         def ask(at: np.ndarray) -> Seen:
             began = time.perf_counter()
             found = renderer.pixels(snapshot.params, grid, at, camera, tick)
-            self.pace.note(len(at), time.perf_counter() - began)
+            self._note(wish, len(at), time.perf_counter() - began)
             return found
 
         whole = frame.advance(ask, frame.left if first else self.pace.pixels(SLICE))
@@ -248,6 +249,13 @@ class Loop:
         watcher.frame = Frame(wish.camera, stride, quiet=again)
         watcher.granted, watcher.snapshot = wish, snapshot
         return watcher.frame
+
+    def _note(self, wish: Wish, pixels: int, seconds: float) -> None:
+        """The first calls of a renderer compile it: they say nothing of its pace."""
+        key = (wish.background, wish.normals)
+        self._calls[key] = self._calls.get(key, 0) + 1
+        if self._calls[key] > COMPILES:
+            self.pace.note(pixels, seconds)
 
     def _cut(self, grid: Occupancy, box: Box) -> Occupancy:
         """The grid within a box; the last one is kept."""
