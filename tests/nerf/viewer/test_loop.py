@@ -35,13 +35,21 @@ class Client:
         assert self.done.wait(seconds), self.errors
 
 
-@pytest.fixture
-def loop(live):
+@pytest.fixture(scope="module")
+def running(live):
     loop = Loop(live)
     loop.start()
     yield loop
     loop.stop()
     assert not loop._thread.is_alive()
+
+
+@pytest.fixture
+def loop(running):
+    """One loop for all tests: its renderers are compiled once."""
+    yield running
+    for watcher in list(running._watchers):
+        running.leave(watcher)
 
 
 def camera(live, number, size=48):
@@ -96,7 +104,7 @@ def test_twenty_watch_at_once_and_all_are_served(live, loop):
 def test_what_fails_is_told_and_ends_nothing(live, loop):
     broken, client = Client(loop), Client(loop)
     broken.ask(Wish(camera(live, 0, 24), background="green"))
-    for _ in range(200):
+    for _ in range(1200):
         if broken.errors:
             break
         time.sleep(0.05)

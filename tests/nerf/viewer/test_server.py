@@ -188,7 +188,7 @@ def test_the_command_runs_until_it_is_interrupted(run):
 
 
 def test_mistakes_are_one_line(run, capsys, tmp_path):
-    assert "no run" in mistake(capsys, "view", tmp_path / "nowhere")
+    assert "no such folder" in mistake(capsys, "view", tmp_path / "nowhere")
     assert "65535" in mistake(capsys, "view", run, "--port", 70000)
     assert "no such address" in mistake(capsys, "view", run, "--host", "no-such-host.invalid")
     config = tmp_path / "empty" / "config.toml"
