@@ -1,6 +1,8 @@
 """nerf train: fit a field to photographs."""
 
 import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,8 @@ from nerf.checkpoint import Checkpoints
 from nerf.cli.parse import parse
 from nerf.config import Config, check, read, write
 from nerf.console import console, say_device
-from nerf.fit import fit
+from nerf.field import Model
+from nerf.fit import Listener, fit
 from nerf.opened import scene_of
 from nerf.rays import Photographs
 from nerf.train import Step, start
@@ -50,7 +53,13 @@ def run(arguments: list[str]) -> int:
     return train_run(as_config(Config, told), told.resume)[1]
 
 
-def train_run(config: Config, resume: Path | None = None) -> tuple[Path, int]:
+Watching = Callable[[Model, Scene, Path], AbstractContextManager[Listener]]
+"""Lets somebody watch a run of training while the context lasts."""
+
+
+def train_run(
+    config: Config, resume: Path | None = None, watching: Sequence[Watching] = ()
+) -> tuple[Path, int]:
     """Trains, from the start or from where `resume` was; returns run folder and exit code."""
     scene = scene_of(check(config), ("train",), resume)
     split = scene.splits["train"]
@@ -85,10 +94,10 @@ def train_run(config: Config, resume: Path | None = None) -> tuple[Path, int]:
         f"run      {run}: {derived}, derivatives by {config.derivatives}"
     )
     step = Step(model, Photographs.of(split))
-    try:
-        return run, fit(step, state, seconds, run, checkpoints)
-    finally:
-        checkpoints.close()
+    with ExitStack() as stack:
+        stack.callback(checkpoints.close)
+        listeners = [stack.enter_context(watch(model, scene, run)) for watch in watching]
+        return run, fit(step, state, seconds, run, checkpoints, listeners)
 
 
 def _with_all_cameras(config: Config, scene: Scene) -> Scene:
