@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from nerf.fit import Listener, fit
 from nerf.opened import scene_of
 from nerf.rays import Photographs
 from nerf.train import Step, start
+from nerf.viewer.server import HOST, PORT
+from nerf.viewer.training import watched
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,12 @@ class Arguments(Config):
     """A TOML file of settings, configs/fast.toml say; flags go over it."""
     resume: Path | None = None
     """Folder of a run to go on with, with its own settings."""
+    view: bool = False
+    """Show the run in the web browser while it trains."""
+    host: str = HOST
+    """Address that the viewer listens at; by default this machine alone reaches it."""
+    port: int = PORT
+    """Port that the viewer listens at; if it is in use the next free one. 0: any."""
 
 
 def run(arguments: list[str]) -> int:
@@ -50,7 +59,8 @@ def run(arguments: list[str]) -> int:
     told = parse(Arguments, arguments, "train", as_config(Arguments, default))
     if told.resume is not None and told.run != default.run:
         raise InputError(f"--run {told.run}: a resumed run stays in its folder, {told.resume}")
-    return train_run(as_config(Config, told), told.resume)[1]
+    watching = [partial(watched, host=told.host, port=told.port)] if told.view else []
+    return train_run(as_config(Config, told), told.resume, watching)[1]
 
 
 Watching = Callable[[Model, Scene, Path], AbstractContextManager[Listener]]

@@ -1,7 +1,9 @@
 """The web server of a viewer: who comes, who goes, and where it is bound."""
 
 import ipaddress
+import signal
 import socket
+import threading
 from contextlib import contextmanager
 
 import rich
@@ -9,6 +11,7 @@ import viser
 
 from data.errors import InputError
 from nerf import paths
+from nerf.console import console
 from nerf.opened import Opened
 from nerf.viewer import poses
 from nerf.viewer.curves import Training
@@ -110,6 +113,33 @@ def free_port(host: str, port: int) -> int:
                 if error.errno not in (98, 48, 13, 10048):  # in use, or not allowed
                     break
     raise InputError(f"--host {host} --port {port}: can't listen there: {last}")
+
+
+def say(viewer: Viewer, asked: int) -> None:
+    """Prints where the viewer is, and what is to be known of that."""
+    if viewer.moved:
+        console.print(f"port     {asked} is in use: {viewer.port} instead")
+    if not is_loopback(viewer.host):
+        console.print(
+            f"warning  {viewer.host} is open to the network: whoever reaches it can look at the "
+            "run and use this machine to render"
+        )
+    console.print(f"viewer   {viewer.url}  (Ctrl-C ends it)", markup=False)
+
+
+def until_asked_to_end() -> None:
+    """Waits for Ctrl-C, or for a signal that asks the process to end."""
+    ended = threading.Event()
+    before = {
+        number: signal.signal(number, lambda *_: ended.set())
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        while not ended.wait(0.5):  # a wait without end would not hear Ctrl-C on every system
+            pass
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def is_loopback(host: str) -> bool:
