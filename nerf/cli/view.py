@@ -1,17 +1,13 @@
 """nerf view: a run in the web browser."""
 
-import signal
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
 
 from nerf.cli.parse import parse
-from nerf.console import console
 from nerf.opened import open_run
-from nerf.viewer.addresses import is_loopback
-from nerf.viewer.server import HOST, PORT, Viewer, serve
+from nerf.viewer.server import HOST, PORT, say, serve, until_asked_to_end
 
 
 @dataclass(frozen=True)
@@ -33,28 +29,8 @@ def run(arguments: list[str]) -> int:
     told: Arguments = parse(Arguments, arguments, "view")
     viewer = serve(open_run(told.run, told.scene), told.host, told.port)
     say(viewer, told.port)
-    ended = threading.Event()
-    before = {
-        number: signal.signal(number, lambda *_: ended.set())
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
     try:
-        while not ended.wait(0.5):  # a wait without end would not hear Ctrl-C on every system
-            pass
+        until_asked_to_end()
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
         viewer.stop()
     return 0
-
-
-def say(viewer: Viewer, asked: int) -> None:
-    """Prints where the viewer is, and what is to be known of that."""
-    if viewer.moved:
-        console.print(f"port     {asked} is in use: {viewer.port} instead")
-    if not is_loopback(viewer.host):
-        console.print(
-            f"warning  {viewer.host} is open to the network: whoever reaches it can look at the "
-            "run and use this machine to render"
-        )
-    console.print(f"viewer   {viewer.url}  (Ctrl-C ends it)", markup=False)

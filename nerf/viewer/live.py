@@ -38,6 +38,11 @@ class Curve:
         with self._lock:
             self._rows.append(row)
 
+    def clear(self) -> None:
+        """Begins anew."""
+        with self._lock:
+            self._rows.clear()
+
     def rows(self) -> list[dict[str, Any]]:
         """All rows so far, in a list of its own."""
         with self._lock:

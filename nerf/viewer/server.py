@@ -1,5 +1,7 @@
 """The web server of a viewer: who comes, who goes, and where it is bound."""
 
+import signal
+import threading
 from contextlib import contextmanager
 
 import rich
@@ -91,6 +93,33 @@ def serve(shown: Opened | Live, host: str = HOST, port: int = PORT) -> Viewer:
     A port that is in use is left alone: the next free one is taken. 0 is any.
     """
     return Viewer(shown if isinstance(shown, Live) else Live.of(shown), host, port)
+
+
+def say(viewer: Viewer, asked: int) -> None:
+    """Prints where the viewer is, and what is to be known of that."""
+    if viewer.moved:
+        console.print(f"port     {asked} is in use: {viewer.port} instead")
+    if not is_loopback(viewer.host):
+        console.print(
+            f"warning  {viewer.host} is open to the network: whoever reaches it can look at the "
+            "run and use this machine to render"
+        )
+    console.print(f"viewer   {viewer.url}  (Ctrl-C ends it)", markup=False)
+
+
+def until_asked_to_end() -> None:
+    """Waits for Ctrl-C, or for a signal that asks the process to end."""
+    ended = threading.Event()
+    before = {
+        number: signal.signal(number, lambda *_: ended.set())
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        while not ended.wait(0.5):  # a wait without end would not hear Ctrl-C on every system
+            pass
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
