@@ -111,6 +111,20 @@ class Space(NamedTuple):
         even = 2 * EVEN / (self.steps + 1)
         return jnp.where(r < 2, even * jnp.maximum(1, away / EVEN) ** 2, 0)
 
+    def world(self, x: Float[Array, "*batch 3"]) -> Float[Array, "*batch 3"]:
+        """Points on rays of the field's space, back in the world."""
+        if self.kind != "forward":
+            return x
+        z = 2 / jnp.minimum(x[..., 2:] - 1, -1e-6)  # (2) of the contraction, solved for x
+        return jnp.concatenate([-x[..., :2] * jnp.asarray(self.slope, x.dtype) * z, z], axis=-1)
+
+    def place(self, x: Float[Array, "*batch 3"], stages: ModuleType) -> Float[Array, "*batch 3"]:
+        """Where in the cube points of the world lie."""
+        if self.kind != "forward":
+            return self.cube(x, stages)
+        near, slope = (jnp.asarray(v, x.dtype) for v in (1.0, self.slope))
+        return stages.ndc_point(x, near, slope)
+
     def cube(
         self, x: Float[Array, "*batch 3"], stages: ModuleType = radiance
     ) -> Float[Array, "*batch 3"]:

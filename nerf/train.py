@@ -19,7 +19,7 @@ from nerf.field import Model, Params
 from nerf.loss import loss_of_rays, slope_of_rays
 from nerf.occupancy import Occupancy
 from nerf.rays import Batch, Packed, Photographs, Rays, drawn, packed, rays_of
-from nerf.render import Draws
+from nerf.shading import Draws
 from nerf.space import Space
 from nerf.stages import watched
 
