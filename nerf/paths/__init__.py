@@ -8,7 +8,7 @@ keyframes   paths on disk, as nerfstudio writes them
 choose      from what the user asks for to the cameras of a film
 """
 
-from nerf.paths.choose import PATHS, Shot, Views, choose
+from nerf.paths.choose import PATHS, Shot, Views
 from nerf.paths.keyframes import load, save
 from nerf.paths.shapes import orbit
 from nerf.paths.taken import look_at, upright
@@ -21,7 +21,6 @@ __all__ = [
     "Shot",
     "Track",
     "Views",
-    "choose",
     "load",
     "look_at",
     "orbit",
