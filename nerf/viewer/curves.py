@@ -77,7 +77,7 @@ def in_words(row: dict[str, Any], training: bool, paused: bool) -> str:
     psnr = "" if row.get("psnr") is None else f", {row['psnr']:.1f} dB"
     return (
         f"{state}Step {row['step']}, loss {row['loss']:.3g}{psnr}, "
-        f"{row['rays_per_second']:,.0f} rays/s, {row['seconds']:.0f} s."
+        f"{row.get('rays_per_second') or 0:,.0f} rays/s, {row['seconds']:.0f} s."
     )
 
 
