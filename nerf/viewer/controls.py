@@ -92,6 +92,7 @@ class Controls:
 
         def choose() -> None:
             before, page.mode = page.mode, mode.value
+            self.said_scale(mode.value, None)
             if mode.value == "error" and page.photograph is None:
                 page.go_to(photographs.nearest(page.live.split, page.window.pose))
             elif "normals" in (before, mode.value):  # they are asked for of the field
