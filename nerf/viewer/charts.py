@@ -66,13 +66,16 @@ def telling(weights: Float[np.ndarray, " N"]) -> int:
 
 
 def chart(
-    x: np.ndarray, title: str, lines: list[tuple[str, np.ndarray, str, dict[str, Any]]]
+    x: np.ndarray,
+    title: str,
+    lines: list[tuple[str, np.ndarray, str, dict[str, Any]]],
+    along: str = "distance",
 ) -> dict[str, Any]:
     """What `add_uplot` is given for lines (name, values, colour, more) over x."""
     if len(x) == 1:  # a line needs two points
         x = np.repeat(x, 2)
         lines = [(name, np.repeat(values, 2), stroke, more) for name, values, stroke, more in lines]
-    series: list[dict[str, Any]] = [{"label": "distance"}]
+    series: list[dict[str, Any]] = [{"label": along}]
     series += [
         {"label": name, "stroke": stroke, "width": 1, "points": {"show": False}, **more}
         for name, _, stroke, more in lines

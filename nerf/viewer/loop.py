@@ -25,6 +25,8 @@ SHARP = 1.5
 """Seconds after which a picture is sharp that has the size of its choice."""
 LEAST = 400 * 400
 """Pixels that it has at least."""
+LEAST_BESIDE_TRAINING = 64 * 64
+"""The same while training goes on."""
 SHARE = 0.25
 """Part of the time that is rendered while training goes on."""
 COMPILES = 2
@@ -33,6 +35,8 @@ WARM = 4096
 """Pixels that are rendered before anybody comes."""
 REFRESH = 2.0
 """Seconds between two pictures of a scene that is being trained, at least."""
+OLD = 6.0
+"""Seconds after which a picture of an old state is given up, done or not."""
 
 
 class Wish(NamedTuple):
@@ -61,8 +65,10 @@ class Watcher:
         """What the frame is of."""
         self.snapshot: Snapshot | None = None
         self.redraw = False
-        self.ended = 0.0
-        """When the frame was done."""
+        self.renew: Callable[[], Wish] | None = None
+        """The same wish anew, its size what the machine can do by now."""
+        self.begun = self.ended = 0.0
+        """When the frame was begun and when it was done, seconds."""
 
     @property
     def fresh(self) -> bool:
@@ -124,7 +130,7 @@ class Loop:
     def longest(self, height: int, width: int) -> int:
         """Longer side, pixels, of a picture of that shape that is sharp before long."""
         seconds = SHARP * (SHARE if self.busy else 1.0)
-        area = max(self.pace.pixels(seconds), LEAST)
+        area = max(self.pace.pixels(seconds), LEAST_BESIDE_TRAINING if self.busy else LEAST)
         return max(1, round(max(height, width) * min(1.0, (area / (height * width)) ** 0.5)))
 
     @property
@@ -186,7 +192,7 @@ class Loop:
                 time.sleep(min(1.0, passed * (1 / SHARE - 1)))
 
     def _next(self) -> Watcher | None:
-        for due in (_is_fresh, _is_to_be_drawn, _is_unfinished, self._is_stale):
+        for due in (_is_fresh, _is_to_be_drawn, self._is_stale, _is_unfinished):
             for watcher in self._watchers:
                 if due(watcher):
                     return watcher
@@ -195,7 +201,8 @@ class Loop:
     def _is_stale(self, watcher: Watcher) -> bool:
         if watcher.wish is None or watcher.snapshot is None:
             return False
-        if time.perf_counter() < watcher.ended + REFRESH:
+        now, frame = time.perf_counter(), watcher.frame
+        if frame is None or now < (watcher.ended + REFRESH if frame.done else watcher.begun + OLD):
             return False
         newest = self.live.snapshot()
         return newest is not None and newest.step != watcher.snapshot.step
@@ -210,8 +217,9 @@ class Loop:
             self._show(watcher)
             return True
         watcher.redraw = False
-        if wish is not watcher.granted or frame is None or frame.done:
+        if wish is not watcher.granted or frame is None or frame.done or self._is_stale(watcher):
             frame = self._begin(watcher, wish)
+            wish = watcher.granted or wish
         first = frame.first
         renderer = self.renderer(wish.background, wish.normals)
         snapshot = watcher.snapshot
@@ -243,10 +251,18 @@ class Loop:
         if snapshot is None:
             time.sleep(0.05)
             raise Superseded
-        stride = self.pace.stride(wish.camera.height, wish.camera.width, FIRST)
         # where nobody moves, the old picture stays until the new one is as sharp
-        again = watcher.frame is not None and watcher.frame.done and wish is watcher.granted
+        same = wish is watcher.granted
+        again = same and watcher.frame is not None and watcher.frame.done
+        if same and watcher.renew is not None:
+            newer = watcher.renew()
+            with self._changed:
+                if watcher.wish is not wish:
+                    raise Superseded
+                watcher.wish = wish = newer
+        stride = self.pace.stride(wish.camera.height, wish.camera.width, FIRST)
         watcher.frame = Frame(wish.camera, stride, quiet=again)
+        watcher.begun = time.perf_counter()
         watcher.granted, watcher.snapshot = wish, snapshot
         return watcher.frame
 

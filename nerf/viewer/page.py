@@ -58,6 +58,7 @@ class Page:
         self.path = Path(self)
         self.ray = Ray(self, bench)
         self.controls = Controls(self)
+        self.watcher.renew = self._renewed
         loop.enter(self.watcher)
         client.camera.on_update(self._moved)
         self.look()
@@ -110,8 +111,12 @@ class Page:
     def look(self) -> None:
         """Asks for the picture of the camera and the controls as they are now."""
         self._asked_at, self._first_at = time.perf_counter(), 0.0
-        wish = Wish(self.camera, self.background, self.mode == "normals", self.box, self.photograph)
-        self.loop.ask(self.watcher, wish)
+        self.loop.ask(self.watcher, self.wish())
+
+    def wish(self) -> Wish:
+        """What the camera and the controls ask for."""
+        normals = self.mode == "normals"
+        return Wish(self.camera, self.background, normals, self.box, self.photograph)
 
     def draw(self) -> None:
         """Shows what is rendered already in another way."""
@@ -146,6 +151,10 @@ class Page:
             self.photograph = None
             self.overlays.hide(False)
             self.controls.said_photograph(None)
+
+    def _renewed(self) -> Wish:
+        self._asked_at, self._first_at = time.perf_counter(), 0.0
+        return self.wish()
 
     async def _moved(self, camera: viser.CameraHandle) -> None:
         if self.photograph is not None:
