@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 from nerf.report.page import escape
 
 WIDTH, HEIGHT = 460, 280
-LEFT, RIGHT, TOP, BOTTOM = 56, 12, 12, 44
+LEFT, RIGHT, TOP, BOTTOM = 68, 22, 12, 44
 """Around the axes, for their numbers and names."""
 MOST = 1200
 """Points of a line; of longer ones, means of as few lines of the log as make it so many."""
@@ -44,6 +44,7 @@ class Scale(NamedTuple):
     log: bool = False
 
     def __call__(self, value: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
+        """Where numbers lie, in the units of the picture."""
         low, high = self.low, self.high
         if self.log:
             value, low, high = np.log(value), math.log(low), math.log(high)
@@ -96,10 +97,10 @@ def lines(
             parts.append(_path(x, y_scale(np.exp(mean) if log else mean), f"line {kind}", name))
     if level is not None:
         y = float(y_scale(np.float64(level[1])))
-        above = y - 5 if y > TOP + 20 else y + 14
+        above = y - 5 if y > TOP + 16 else y + 14
         parts.append(
             f'<path class="level" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>'
-            f'<text x="{WIDTH - RIGHT}" y="{above:.1f}" text-anchor="end">{escape(level[0])}</text>'
+            f'<text x="{LEFT + 6}" y="{above:.1f}">{escape(level[0])}</text>'
         )
     return _svg(parts, what)
 
@@ -204,7 +205,7 @@ def _axes(x_scale, x_ticks, y_scale, y_ticks, across, upwards, percent=False) ->
         )
     for value in y_ticks:
         y = float(y_scale(np.float64(value)))
-        said = f"{100 * value:.3g}%" if percent else number(value)
+        said = f"{number(100 * value)}%" if percent else number(value)
         parts.append(
             f'<path class="grid" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>'
             f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{said}</text>'
@@ -214,7 +215,7 @@ def _axes(x_scale, x_ticks, y_scale, y_ticks, across, upwards, percent=False) ->
         f'<path class="axis" d="M{LEFT} {TOP}V{floor}H{WIDTH - RIGHT}"/>'
         f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 8}" text-anchor="middle">'
         f"{escape(across)}</text>"
-        f'<text transform="translate(13 {middle}) rotate(-90)" text-anchor="middle">'
+        f'<text transform="translate(14 {middle}) rotate(-90)" text-anchor="middle">'
         f"{escape(upwards)}</text>"
     )
 

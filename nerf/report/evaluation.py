@@ -46,7 +46,7 @@ def of(record: Record) -> str:
     """The page as HTML."""
     run = record.run.resolve()
     scene = record.config.scene
-    name = f"{run.name}, {scene.name}" if scene is not None else run.name
+    name = run.name if scene is None or scene.name in run.name else f"{run.name}, {scene.name}"
     views = list(enumerate(record.views))
     protocol = record.protocol
     body = [
@@ -54,8 +54,7 @@ def of(record: Record) -> str:
         f'<p class="quiet">{escape(_summary(record))}</p>',
         warnings(_notes(record)),
         _headline(record),
-        section("Views in figures", _table(record), "figures"),
-        section("Spread", _histograms(record), "spread"),
+        section("Views in figures", _figures(record), "figures"),
         section("Learning", _learning(record), "learning"),
         section("Views", "".join(_pictures(record, k, view) for k, view in views), "views"),
         section("Settings", _settings(record.config), "settings"),
@@ -117,6 +116,11 @@ def _headline(record: Record) -> str:
             ("parameters", f"{parameters:,}" if isinstance(parameters, int) else ABSENT),
         ]
     )
+
+
+def _figures(record: Record) -> str:
+    spread = _histograms(record)
+    return f'<div class="beside"><div>{_table(record)}</div>{spread}</div>'
 
 
 def _table(record: Record) -> str:

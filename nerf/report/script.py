@@ -39,7 +39,7 @@ const fit = () => {
   if (!w || !dialog.open) return;
   const room = [innerWidth * 0.94 - 34, innerHeight * 0.96 - 170];
   const scale = Math.min(room[0] / w, room[1] / h);
-  const whole = scale >= 2 ? Math.floor(scale) : Math.min(1, room[0] / w);
+  const whole = scale >= 2 ? Math.floor(scale) : scale >= 1 ? scale : Math.min(1, room[0] / w);
   pair.style.width = Math.round(w * whole) + "px";
   pair.classList.toggle("blocks", whole >= 2);
 };

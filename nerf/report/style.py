@@ -37,6 +37,12 @@ margin:20px 0}
 .warnings{background:var(--warn-page);color:var(--warn-text);border-left:5px solid var(--warn-rule);
 margin:16px 0;padding:10px 16px 10px 34px;border-radius:4px;overflow-wrap:anywhere}
 .wide{overflow-x:auto}
+.beside{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,400px),1fr));gap:18px;
+align-items:start}
+.beside .wide{max-height:640px;overflow:auto}
+.beside table{width:100%}
+.beside thead th{position:sticky;top:0;background:var(--page);z-index:1}
+.beside .charts{grid-template-columns:minmax(0,1fr)}
 table{border-collapse:collapse;font-size:.93rem}
 th,td{text-align:left;padding:5px 12px 5px 0;border-bottom:1px solid var(--rule);
 vertical-align:middle;overflow-wrap:anywhere}
