@@ -43,12 +43,11 @@ class Scale(NamedTuple):
     last: float
     log: bool = False
 
-    def __call__(self, value: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
-        """Where numbers lie, in the units of the picture."""
-        low, high = self.low, self.high
-        if self.log:
-            value, low, high = np.log(value), math.log(low), math.log(high)
-        return self.first + (value - low) / (high - low) * (self.last - self.first)
+    def at(self, value: float) -> float:
+        """Where a number lies, in the units of the picture."""
+        share = math.log(value / self.low) if self.log else value - self.low
+        whole = math.log(self.high / self.low) if self.log else self.high - self.low
+        return self.first + share / whole * (self.last - self.first)
 
 
 def lines(
@@ -73,53 +72,54 @@ def lines(
             finite.append(line._replace(x=x, y=y))
     if not finite:
         return ""
-    xs, ys = (np.concatenate([line[k] for line in finite]) for k in (1, 2))
+    reach, heights = (np.concatenate([line[k] for line in finite]) for k in (1, 2))
     if level is not None:
-        ys = np.append(ys, level[1])
-    x_ticks = _ticks(float(xs.min()), float(xs.max()))
-    y_ticks = _decades(ys) if log else _ticks(float(ys.min()), float(ys.max()))
+        heights = np.append(heights, level[1])
+    x_ticks = _ticks(float(reach.min()), float(reach.max()))
+    y_ticks = _decades(heights) if log else _ticks(float(heights.min()), float(heights.max()))
     x_scale = Scale(x_ticks[0], x_ticks[-1], LEFT, WIDTH - RIGHT)
     y_scale = Scale(y_ticks[0], y_ticks[-1], HEIGHT - BOTTOM, TOP, log)
     parts = [_axes(x_scale, x_ticks, y_scale, y_ticks, across, upwards)]
     for line in finite:
         kind = f"s{line.number % 8} d{line.number // 8 % 3}"
-        x, name = x_scale(line.x), f"<title>{escape(line.name)}</title>"
+        name = f"<title>{escape(line.name)}</title>"
+        xs = [x_scale.at(float(v)) for v in line.x]
+        ys = [y_scale.at(float(v)) for v in line.y]
         if dots:
-            points = zip(x, y_scale(line.y), strict=True)
-            circles = "".join(f'<circle cx="{a:.1f}" cy="{b:.1f}" r="3"/>' for a, b in points)
+            circles = "".join(
+                f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3"/>' for x, y in zip(xs, ys, strict=True)
+            )
             parts.append(f'<g class="dots {kind}">{name}{circles}</g>')
             continue
-        faint = " faint" if smooth and len(x) > 3 else ""
-        parts.append(_path(x, y_scale(line.y), f"line{faint} {kind}", name))
-        if faint:
-            level_of = np.log(line.y) if log else line.y
-            mean = smoothed(level_of)
-            parts.append(_path(x, y_scale(np.exp(mean) if log else mean), f"line {kind}", name))
+        faint = " faint" if smooth and len(xs) > 3 else ""
+        parts.append(_path(xs, ys, f"line{faint} {kind}", name))
+        if faint:  # places on the scale are smoothed: of logarithms, where it is one of them
+            parts.append(_path(xs, smoothed(np.array(ys)), f"line {kind}", name))
     if level is not None:
-        y = float(y_scale(np.float64(level[1])))
-        above = y - 5 if y > TOP + 16 else y + 14
+        height = y_scale.at(level[1])
+        above = height - 5 if height > TOP + 16 else height + 14
         parts.append(
-            f'<path class="level" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>'
+            f'<path class="level" d="M{LEFT} {height:.1f}H{WIDTH - RIGHT}"/>'
             f'<text x="{LEFT + 6}" y="{above:.1f}">{escape(level[0])}</text>'
         )
     return _svg(parts, what)
 
 
 def bars(
-    edges: Sequence[float],
-    counts: Sequence[float],
+    edges: Num[np.ndarray, " ends"],
+    counts: Num[np.ndarray, " n"],
     what: str,
     across: str,
     upwards: str,
     said: Sequence[str],
     log: bool = False,
 ) -> str:
-    """A histogram; each bar says its line of `said` when the pointer rests on it."""
-    heights = np.asarray(counts, np.float64)
+    """A histogram between ends; each bar says its line of `said` when the pointer rests on it."""
+    heights, ends = counts.astype(np.float64), [float(edge) for edge in edges]
     if not len(heights) or not (heights > 0).any():
         return ""
-    x_ticks = _ticks(edges[0], edges[-1], within=True)
-    x_scale = Scale(edges[0], edges[-1], LEFT, WIDTH - RIGHT)
+    x_ticks = _ticks(ends[0], ends[-1], within=True)
+    x_scale = Scale(ends[0], ends[-1], LEFT, WIDTH - RIGHT)
     if log:
         y_ticks = _decades(heights[heights > 0])
     else:
@@ -128,8 +128,8 @@ def bars(
     parts = [_axes(x_scale, x_ticks, y_scale, y_ticks, across, upwards, percent=log)]
     for k, height in enumerate(heights):
         if height > 0:
-            a, b = (float(x_scale(np.float64(edge))) for edge in edges[k : k + 2])
-            top = float(y_scale(np.float64(height)))
+            a, b = (x_scale.at(edge) for edge in ends[k : k + 2])
+            top = y_scale.at(float(height))
             parts.append(
                 f'<rect class="bar" x="{a + 0.5:.1f}" y="{top:.1f}" width="{max(b - a - 1, 1):.1f}"'
                 f' height="{HEIGHT - BOTTOM - top:.1f}"><title>{escape(said[k])}</title></rect>'
@@ -198,13 +198,13 @@ def _decades(values: Float[np.ndarray, " n"]) -> list[float]:
 def _axes(x_scale, x_ticks, y_scale, y_ticks, across, upwards, percent=False) -> str:
     floor, parts = HEIGHT - BOTTOM, []
     for value in x_ticks:
-        x = float(x_scale(np.float64(value)))
+        x = x_scale.at(value)
         parts.append(
             f'<path class="grid" d="M{x:.1f} {TOP}V{floor}"/>'
             f'<text x="{x:.1f}" y="{floor + 16}" text-anchor="middle">{number(value)}</text>'
         )
     for value in y_ticks:
-        y = float(y_scale(np.float64(value)))
+        y = y_scale.at(value)
         said = f"{number(100 * value)}%" if percent else number(value)
         parts.append(
             f'<path class="grid" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>'

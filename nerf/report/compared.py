@@ -122,7 +122,7 @@ def _figures(compared: Compared) -> str:
         cells = "".join(cell(v, one.digits, k in best) for k, v in enumerate(one.values))
         rows.append(f'<tr><th scope="row">{escape(one.name)}</th>{cells}</tr>')
     said = "" if compared.warnings else "<p>The best is in bold.</p>"
-    return said + table(_heads(compared, ""), rows)
+    return said + table(_heads(compared, ""), rows, numbers=1)
 
 
 def _settings(compared: Compared) -> str:
@@ -141,14 +141,14 @@ def _learning(compared: Compared) -> str:
     legend = [(name, k) for k, name in enumerate(compared.labels)]
     runs = list(zip(compared.labels, compared.records, strict=True))
     drawn = []
-    asked = [("psnr", "PSNR of training rays, dB"), ("loss", "loss, log")]
-    for y, upwards in asked:
+    asked = (("psnr", "PSNR of training rays", "PSNR, dB"), ("loss", "Loss", "loss, log"))
+    for y, name, upwards in asked:
         for x, across in (("seconds", "seconds of training"), ("step", "steps")):
             lines = [
-                Line(name, one.curve.values[x], one.curve.values[y], k)
-                for k, (name, one) in enumerate(runs)
+                Line(label, one.curve.values[x], one.curve.values[y], k)
+                for k, (label, one) in enumerate(runs)
             ]
-            what = f"{upwards} against {across}"
+            what = f"{name} against {across}"
             svg = charts.lines(lines, what, across, upwards, log=y == "loss")
             drawn.append(plot(svg, what, legend))
     return f'<div class="charts">{"".join(drawn)}</div>' if any(drawn) else ""
@@ -177,7 +177,7 @@ def _views(compared: Compared) -> str:
     svg = charts.lines(lines, "PSNR of each shared view", "view", "PSNR, dB", dots=True)
     return (
         f"<p>PSNR in dB of the {len(rows)} views that all share; a click on a heading sorts.</p>"
-        f'<div class="beside"><div>{table(_heads(compared, "view"), rows, sortable=True)}</div>'
+        f'<div class="beside"><div>{table(_heads(compared, "view"), rows, True, 1)}</div>'
         f'<div class="charts">{plot(svg, "PSNR of each view, in order", legend)}</div></div>'
     )
 

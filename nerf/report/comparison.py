@@ -94,13 +94,14 @@ def differs(row: Changed) -> bool:
 
 def _figures(records: Sequence[Record]) -> tuple[Figure, ...]:
     def of(ask) -> tuple[float | None, ...]:
-        return tuple(ask(record) for record in records)
+        values = [ask(record) for record in records]
+        return tuple(None if value is None else float(value) for value in values)
 
     return (
         Figure("PSNR, dB", of(lambda r: r.psnr), 2, 1),
         Figure("SSIM", of(lambda r: r.ssim), 4, 1),
-        Figure("steps", of(lambda r: r.steps), 0),
-        Figure("trained, s", of(lambda r: r.seconds), 1),
+        Figure("steps trained", of(lambda r: r.steps), 0),
+        Figure("seconds trained", of(lambda r: r.seconds), 1),
         Figure("rays/s, mean", of(lambda r: r.curve.rays_per_second), 0),
         Figure("parameters", of(_parameters), 0),
     )
@@ -156,6 +157,8 @@ def _warnings(
 def _notes(records: Sequence[Record], names: Sequence[str]) -> list[str]:
     said = []
     for record, name in zip(records, names, strict=True):
+        if any(record.picture(view, "rendering") is None for view in record.views):
+            said.append(f"{name}: pictures are missing; nerf eval {record.run} makes them anew")
         curve = record.curve
         if not len(curve):
             said.append(f"{name}: metrics.jsonl holds no line, so it has no learning curve")

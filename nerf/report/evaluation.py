@@ -2,9 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
-from matplotlib.ticker import MaxNLocator
-
 from nerf.config import Config, replace_text
 from nerf.pictures import ERROR_SHOWN
 from nerf.report import charts, settings
@@ -26,10 +23,9 @@ from nerf.report.page import (
     warnings,
 )
 from nerf.report.record import PARTS, Record, View, read
+from nerf.report.spread import histograms
 
 FILE = "index.html"
-ERROR_BARS = 32
-"""Of the histogram of errors, at most."""
 
 
 def write(run: Path) -> Path:
@@ -119,7 +115,7 @@ def _headline(record: Record) -> str:
 
 
 def _figures(record: Record) -> str:
-    spread = _histograms(record)
+    spread = histograms(record)
     return f'<div class="beside"><div>{_table(record)}</div>{spread}</div>'
 
 
@@ -137,7 +133,7 @@ def _table(record: Record) -> str:
         "<p>Held out: not trained on. A click on a heading sorts.</p>"
         if record.protocol.get("split") in ("test", "val")
         else "<p>A click on a heading sorts.</p>"
-    ) + table(["picture", "view", "PSNR, dB", "SSIM"], rows, sortable=True)
+    ) + table(["picture", "view", "PSNR, dB", "SSIM"], rows, True, 2)
 
 
 def _pictures(record: Record, number: int, view: View) -> str:
@@ -154,58 +150,6 @@ def _pictures(record: Record, number: int, view: View) -> str:
     if record.picture(view, "panel"):
         said += f' · <a href="{link("views", f"{view.stem}.png")}">all four as one file</a>'
     return pictures(view.name, said, shown, anchor(number), size_of(record))
-
-
-def _histograms(record: Record) -> str:
-    psnr = np.array([view.psnr for view in record.views if view.psnr is not None])
-    drawn = []
-    if len(psnr) > 1:
-        low, high = float(psnr.min()), float(psnr.max())
-        wide = (low, high) if high - low > 1e-6 else (low - 0.5, high + 0.5)
-        edges = MaxNLocator(10).tick_values(*wide)
-        counts, _ = np.histogram(psnr, edges)
-        said = [
-            f"{a:g} to {b:g} dB: {n} views"
-            for a, b, n in zip(edges[:-1], edges[1:], counts, strict=True)
-        ]
-        what = (
-            f"Histogram of the PSNR of {len(psnr)} views: from {low:.2f} to {high:.2f} dB, "
-            f"median {np.median(psnr):.2f} dB"
-        )
-        svg = charts.bars(edges, counts, what, "PSNR, dB", "views", said)
-        caption = f"PSNR of each view: {low:.2f} to {high:.2f} dB, median {np.median(psnr):.2f}"
-        drawn.append(plot(svg, caption))
-    counts = _errors(record)
-    if counts is not None:
-        drawn.append(_error_histogram(counts))
-    return f'<div class="charts">{"".join(drawn)}</div>' if drawn else ""
-
-
-def _errors(record: Record) -> np.ndarray | None:
-    told = record.receipt.get("errors")
-    known = isinstance(told, list) and all(isinstance(n, int) and n >= 0 for n in told)
-    return np.array(told) if known and sum(told) else None
-
-
-def _error_histogram(counts: np.ndarray) -> str:
-    share = counts / counts.sum()
-    upto = np.cumsum(share)
-    median, most = (int(np.searchsorted(upto, q)) for q in (0.5, 0.99))
-    last = int(np.flatnonzero(counts)[-1]) + 1
-    each = max(1, -(-last // ERROR_BARS))
-    edges = np.arange(0, last + each, each)
-    heights = [float(share[a : a + each].sum()) for a in edges[:-1]]
-    said = [
-        f"{a}{f' to {a + each - 1}' if each > 1 else ''} steps: {height:.3%} of the pixels"
-        for a, height in zip(edges[:-1], heights, strict=True)
-    ]
-    summary = f"half of them at most {median}, 99% at most {most}"
-    what = f"Histogram of the error of {counts.sum()} pixels in steps of 8 bits: {summary}"
-    # bars begin half a step before the whole number that they count
-    svg = charts.bars(
-        edges - 0.5, heights, what, "error of a pixel, steps of 8 bits", "pixels, log", said, True
-    )
-    return plot(svg, f"Error of each pixel, mean of RGB: {summary} of 255")
 
 
 def _learning(record: Record) -> str:

@@ -51,14 +51,15 @@ def definitions(rows: Iterable[tuple[str, object]]) -> str:
     )
 
 
-def table(heads: Sequence[str], rows: Iterable[str], sortable: bool = False) -> str:
-    """A table; `heads` are escaped here, `rows` are made of `row`."""
-    if sortable:
-        head = "".join(
-            f'<th scope="col"><button type="button">{escape(head)}</button></th>' for head in heads
-        )
-    else:
-        head = "".join(f'<th scope="col">{escape(head)}</th>' for head in heads)
+def table(
+    heads: Sequence[str], rows: Iterable[str], sortable: bool = False, numbers: int | None = None
+) -> str:
+    """A table; `heads` are escaped here, `rows` are HTML. From column `numbers` on are numbers."""
+    head = ""
+    for k, name in enumerate(map(escape, heads)):
+        kind = ' class="number"' if numbers is not None and k >= numbers else ""
+        inside = f'<button type="button">{name}</button>' if sortable else name
+        head += f'<th scope="col"{kind}>{inside}</th>'
     kind = ' class="sortable"' if sortable else ""
     return (
         f'<div class="wide"><table{kind}><thead><tr>{head}</tr></thead>'

@@ -48,7 +48,7 @@ th,td{text-align:left;padding:5px 12px 5px 0;border-bottom:1px solid var(--rule)
 vertical-align:middle;overflow-wrap:anywhere}
 th[scope=row]{font-weight:500;color:var(--quiet)}
 td.number{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
-th.number{text-align:right}
+th.number,th.number button{text-align:right}
 td.best{font-weight:700}
 tr.differs>*{background:var(--warn-page);color:var(--warn-text)}
 th button{font:inherit;font-weight:600;color:inherit;background:none;border:0;padding:2px 0;
@@ -77,7 +77,7 @@ background:var(--series);margin-right:6px;vertical-align:middle}
 .bar{fill:var(--s0)}
 .view{margin:0 0 26px;scroll-margin-top:12px}
 .view:target{outline:3px solid var(--link);outline-offset:6px;border-radius:4px}
-.row{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(47%,170px),1fr));gap:10px;
+.row{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(47%,240px),1fr));gap:10px;
 align-items:start}
 .row a{display:block;text-decoration:none;color:var(--quiet);font-size:.88rem;cursor:zoom-in;
 min-width:0}
