@@ -41,8 +41,7 @@ def write(run: Path) -> Path:
 def of(record: Record) -> str:
     """The page as HTML."""
     run = record.run.resolve()
-    scene = record.config.scene
-    name = run.name if scene is None or scene.name in run.name else f"{run.name}, {scene.name}"
+    name = run.name
     views = list(enumerate(record.views))
     protocol = record.protocol
     body = [
@@ -77,10 +76,11 @@ def size_of(record: Record) -> tuple[int, int] | None:
 
 
 def _summary(record: Record) -> str:
-    known = [record.protocol.get("views"), "views of", record.protocol.get("split"), "evaluated"]
+    views, split = record.protocol.get("views"), record.protocol.get("split")
+    what = f"{views} views of {split}" if views and split else f"{len(record.views)} views"
     date = str(record.receipt.get("date", ""))[:10]
-    said = " ".join(filter(None, known)) if all(known) else "Evaluated"
-    return f"{said}{f' on {date}' if date else ''}. {record.config.scene or ''}"
+    scene = f"scene {record.config.scene.name}, " if record.config.scene else ""
+    return f"{scene}{what}, evaluated{f' on {date}' if date else ''}"
 
 
 def _notes(record: Record) -> list[str]:

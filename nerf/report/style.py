@@ -47,6 +47,7 @@ table{border-collapse:collapse;font-size:.93rem}
 th,td{text-align:left;padding:5px 12px 5px 0;border-bottom:1px solid var(--rule);
 vertical-align:middle;overflow-wrap:anywhere}
 th[scope=row]{font-weight:500;color:var(--quiet)}
+th{overflow-wrap:break-word}
 td.number{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 th.number,th.number button{text-align:right}
 td.best{font-weight:700}
@@ -60,6 +61,7 @@ td img{display:block;height:52px;width:auto;max-width:110px;object-fit:contain}
 figure{margin:0;background:var(--card);border:1px solid var(--rule);border-radius:8px;
 padding:10px 10px 4px;min-width:0}
 figcaption{font-weight:600;font-size:.95rem;display:flex;flex-wrap:wrap;gap:2px 14px}
+figcaption strong{flex-basis:100%}
 .key{font-weight:400;font-size:.85rem;color:var(--text);overflow-wrap:anywhere}
 .key::before{content:"";display:inline-block;width:18px;height:4px;border-radius:2px;
 background:var(--series);margin-right:6px;vertical-align:middle}
