@@ -13,6 +13,7 @@ COMMANDS = {
     "compare": "Hold evaluated runs against one another.",
     "truth": "Compare a run with its scene's exact distances and density.",
     "render": "Render a run along a camera path.",
+    "view": "Look at a run in the web browser.",
     "inspect": "Look a scene over before it is trained.",
     "photos": "Make a scene from photographs or a video.",
     "check": "Hold derivatives by hand against JAX's.",
