@@ -86,7 +86,9 @@ def plot(svg: str, caption: str, legend: Sequence[tuple[str, int]] = ()) -> str:
     if not svg:
         return ""
     keys = "".join(f'<span class="key s{k % 8}">{escape(name)}</span>' for name, k in legend)
-    return f"<figure><figcaption><strong>{escape(caption)}</strong>{keys}</figcaption>{svg}</figure>"
+    return (
+        f"<figure><figcaption><strong>{escape(caption)}</strong>{keys}</figcaption>{svg}</figure>"
+    )
 
 
 def pictures(
