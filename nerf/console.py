@@ -62,7 +62,7 @@ def metrics_log(
     since = {"seconds": seconds, "rays": 0, "samples": 0}
     file = run / "metrics.jsonl"
     if file.exists():  # steps that a killed run took after its last checkpoint are taken again
-        kept = [line for line in file.read_text().splitlines() if json.loads(line)["step"] <= step]
+        kept = [line for line in file.read_text().splitlines() if _step_of(line) <= step]
         replace_text(file, "".join(f"{line}\n" for line in kept))
     with (
         file.open("a", encoding="utf-8") as lines,
@@ -99,6 +99,14 @@ def metrics_log(
             since.update(seconds=told.seconds, rays=0, samples=0)
 
         yield log
+
+
+def _step_of(line: str) -> float:
+    """The step of a line of metrics.jsonl; beyond all of one that was cut short."""
+    try:
+        return float(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return math.inf
 
 
 @contextmanager

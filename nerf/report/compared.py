@@ -204,7 +204,7 @@ def _has_pictures(compared: Compared, views: Sequence[View]) -> bool:
 def _view(compared: Compared, number: int, views: Sequence[View], placed: Placed) -> str:
     """Photographs, one if they are the same everywhere, and then the renderings."""
     shown: list[Shown] = []
-    digests = {record.receipt.get("photographs") for record in compared.records}
+    digests = {record.photographs for record in compared.records}
     one_for_all = len(digests) == 1 and None not in digests and not compared.warnings
     runs = list(zip(compared.records, views, compared.labels, strict=True))
     for part in ("photograph", "rendering"):

@@ -132,7 +132,7 @@ def _warnings(
     """Why figures can't be held against one another."""
     said = []
     scene, *rows = protocol
-    digests = [record.receipt.get("photographs") for record in records]
+    digests = [record.photographs for record in records]
     same_pictures = None not in digests and len(set(digests)) == 1
     # a scene that was moved is the same one: its photographs say so, where they are known
     if not same_pictures and len({Path(value).name for value in scene.values}) > 1:

@@ -77,6 +77,12 @@ class Record:
         before = self.curve.values["seconds"] <= (self.seconds or 0) + 1e-3
         return int(self.curve.values["step"][before][-1]) if before.any() else None
 
+    @property
+    def photographs(self) -> str | None:
+        """A digest of the photographs; None where none was kept."""
+        digest = self.receipt.get("photographs")
+        return digest if isinstance(digest, str) else None
+
     def picture(self, view: View, part: str) -> Path | None:
         """The file of one of PARTS, or of the `panel` of all; None where there is none."""
         name = f"{view.stem}.png" if part == "panel" else f"{view.stem}.{part}.webp"

@@ -12,6 +12,7 @@ from PIL import Image
 from data.errors import InputError
 from nerf.evaluate import evaluate
 from nerf.report import evaluation, record
+from nerf.report.comparison import compare
 from tests.nerf.report.runs import SIZE, Renders, evaluated, page_of, row, split_of
 
 BAD = ("<script>alert(1)</script>", 'a"b&c', "x#y?z%20", "a/b", "a_b", "[red]é")
@@ -174,6 +175,19 @@ def test_an_evaluation_of_an_older_version(run, tmp_path):
     text = page(copy).text
     assert "receipt.json is missing" in text and "Some pictures are missing" in text
     assert "PSNR, dB 20.00 SSIM —" in text
+
+
+@pytest.mark.parametrize(
+    "told", ["[]", "{", '{"errors": [1, "a"], "versions": 3, "steps": "x", "photographs": [1]}']
+)
+def test_a_receipt_that_is_none(run, tmp_path, told):
+    copy = tmp_path / "copy"
+    shutil.copytree(run, copy)
+    (copy / "eval" / "receipt.json").write_text(told)
+    evaluation.write(copy)
+    assert "steps 120" in page(copy).text and "parameters —" in page(copy).text
+    found = compare([run, copy])
+    assert not found.warnings and found.figures[2].values == (120.0, 120.0)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"views": 3}', "\xff"])
