@@ -185,7 +185,7 @@ class Microscope:
 
 def _probe(seen: Seen, judge: Judge, pixel: tuple[float, float], scale: float) -> Probe:
     slopes = by_hand(seen.samples, judge)
-    n = seen.count
+    n = seen.held
     t, delta, sigma, colour = (v[:n] for v in seen.samples[:4])
     samples = Samples(t, delta, sigma, colour, seen.samples.background)
     slopes = slopes._replace(
