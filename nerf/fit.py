@@ -3,9 +3,10 @@
 import math
 import shutil
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from data.errors import InputError
 from nerf import dead_start
@@ -14,6 +15,8 @@ from nerf.config import Config, write
 from nerf.console import console, interruptible, metrics_log, training_bar
 from nerf.train import Gap, Progress, Step, TrainState, start, train
 
+Watcher = Callable[[TrainState, Progress], Any]
+"""Is told of each step; the state is lent, as `train` lends it."""
 GAP_WORTH_A_LINE = 1e-3
 """Difference of the two gradients, relative, from which on it is said at once."""
 INTERRUPTED = 130
@@ -30,7 +33,14 @@ class Ended(NamedTuple):
     asked_to_stop: bool
 
 
-def fit(step: Step, state: TrainState, seconds: float, run: Path, checkpoints: Checkpoints) -> int:
+def fit(
+    step: Step,
+    state: TrainState,
+    seconds: float,
+    run: Path,
+    checkpoints: Checkpoints,
+    watchers: Sequence[Watcher] = (),
+) -> int:
     """Trains to the end of the run, or until Ctrl-C; returns the exit code.
 
     A dead start is begun again with the next seed, and the run is then as if it had had that seed
@@ -43,7 +53,7 @@ def fit(step: Step, state: TrainState, seconds: float, run: Path, checkpoints: C
         checkpoints.save(state, seconds)
     lost, seeds = 0.0, [config.seed]
     while True:
-        ended = _until_it_ends(step, config, state, seconds, lost, run, checkpoints)
+        ended = _until_it_ends(step, config, state, seconds, lost, run, checkpoints, watchers)
         told = ended.told
         if not told.dead or ended.asked_to_stop:
             break
@@ -84,6 +94,7 @@ def _until_it_ends(
     lost: float,
     run: Path,
     checkpoints: Checkpoints,
+    watchers: Sequence[Watcher],
 ) -> Ended:
     """Trains until the config's end, Ctrl-C, or a dead start; InputError if it isn't finite."""
     saved_at, asked_to_stop = seconds, False
@@ -95,6 +106,8 @@ def _until_it_ends(
             state = now
             show(told)
             log(told)
+            for watcher in watchers:
+                watcher(state, told)
             if told.gap is not None:
                 gaps.append((told.gap, told.step))
                 if not told.gap.relative <= GAP_WORTH_A_LINE:

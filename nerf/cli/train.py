@@ -1,6 +1,7 @@
 """nerf train: fit a field to photographs."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from nerf.cli.parse import parse
 from nerf.config import Config, check, read, write
 from nerf.console import console, say_device
 from nerf.fit import fit
+from nerf.microscope import record
+from nerf.microscope.record import Ray, Recorder
 from nerf.opened import scene_of
 from nerf.rays import Photographs
 from nerf.train import Step, start
@@ -29,6 +32,9 @@ class Arguments(Config):
     """A TOML file of settings, configs/fast.toml say; flags go over it."""
     resume: Path | None = None
     """Folder of a run to go on with, with its own settings."""
+    record_ray: tuple[str, ...] = ()
+    """VIEW,COLUMN,ROW of pixels of training pictures whose rays are kept as training goes, for the
+    films of nerf microscope."""
 
 
 def run(arguments: list[str]) -> int:
@@ -47,14 +53,19 @@ def run(arguments: list[str]) -> int:
     told = parse(Arguments, arguments, "train", as_config(Arguments, default))
     if told.resume is not None and told.run != default.run:
         raise InputError(f"--run {told.run}: a resumed run stays in its folder, {told.resume}")
-    return train_run(as_config(Config, told), told.resume)[1]
+    rays = [Ray.of(each, "--record-ray") for each in told.record_ray]
+    return train_run(as_config(Config, told), told.resume, rays)[1]
 
 
-def train_run(config: Config, resume: Path | None = None) -> tuple[Path, int]:
+def train_run(
+    config: Config, resume: Path | None = None, rays: Sequence[Ray] = ()
+) -> tuple[Path, int]:
     """Trains, from the start or from where `resume` was; returns run folder and exit code."""
     scene = scene_of(check(config), ("train",), resume)
     split = scene.splits["train"]
     memory.refuse_too_large(config, split)
+    for ray in rays:
+        record.check(ray, split)
     run = (
         resume
         or config.run
@@ -85,8 +96,9 @@ def train_run(config: Config, resume: Path | None = None) -> tuple[Path, int]:
         f"run      {run}: {derived}, derivatives by {config.derivatives}"
     )
     step = Step(model, Photographs.of(split))
+    recorders = [Recorder(ray, run, model, split, scene.scale) for ray in rays]
     try:
-        return run, fit(step, state, seconds, run, checkpoints)
+        return run, fit(step, state, seconds, run, checkpoints, recorders)
     finally:
         checkpoints.close()
 
