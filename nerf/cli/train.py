@@ -96,7 +96,7 @@ def train_run(
         f"run      {run}: {derived}, derivatives by {config.derivatives}"
     )
     step = Step(model, Photographs.of(split))
-    recorders = [Recorder(ray, run, model, split, scene.scale) for ray in rays]
+    recorders = [Recorder(rays, run, model, split, scene.scale)] if rays else []
     try:
         return run, fit(step, state, seconds, run, checkpoints, recorders)
     finally:

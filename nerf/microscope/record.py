@@ -5,7 +5,7 @@ kept when a tenth more steps are done, so that the film's time runs as training'
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,8 +15,9 @@ from jaxtyping import UInt8
 from data.errors import InputError
 from data.scene import Split
 from nerf.field import Model
-from nerf.microscope.draw import Scales, drawn
+from nerf.microscope.draw import drawn
 from nerf.microscope.probe import Microscope, Probe
+from nerf.microscope.scales import Scales
 from nerf.pictures import over, quantised
 from nerf.render import BACKGROUNDS
 from nerf.train import Progress, TrainState
@@ -50,34 +51,40 @@ class Ray(NamedTuple):
 
 
 class Recorder:
-    """Keeps states of one ray of a run; to be called after each step."""
+    """Keeps states of some rays of a run; to be called after each step."""
 
-    def __init__(self, ray: Ray, run: Path, model: Model, split: Split, scale: float):
-        """InputError where the split has no such pixel."""
-        self._ray, self._model, self._split, self._scale = ray, model, split, scale
+    def __init__(self, rays: Sequence[Ray], run: Path, model: Model, split: Split, scale: float):
+        """InputError where the split has no such pixel, or a file of states is broken."""
+        for ray in rays:
+            check(ray, split)
+        self._model, self._split, self._scale = model, split, scale
         self._microscope: Microscope | None = None
-        self._file = ray.file(run)
-        check(ray, split)
-        self._last = _last_step(self._file)
+        self._rays = {ray: ray.file(run) for ray in rays}
+        self._last = {ray: _last_step(file) for ray, file in self._rays.items()}
 
     def __call__(self, state: TrainState, told: Progress) -> None:
         """Keeps this state if it is time to."""
-        if not told.good or (self._last < told.step < _next(self._last)):
+        if not told.good:
             return
-        if (
-            told.step <= self._last
-        ):  # begun again, or from an older checkpoint: forget what is ahead
-            kept = [line for line in _lines(self._file) if json.loads(line)["step"] < told.step]
-            self._file.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+        for ray, file in self._rays.items():
+            last = self._last[ray]
+            if last < told.step < _next(last):
+                continue
+            if told.step <= last:  # begun again, or from an older checkpoint: forget what is ahead
+                kept = [line for line in _lines(file) if json.loads(line)["step"] < told.step]
+                file.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+            self._keep(ray, file, state, told)
+            self._last[ray] = told.step
+
+    def _keep(self, ray: Ray, file: Path, state: TrainState, told: Progress) -> None:
         if self._microscope is None:
             self._microscope = Microscope(self._model, state, self._split, scale=self._scale)
         self._microscope.state = state
-        probe = self._microscope.view(self._ray.view, self._ray[1:], learnt=True)
+        probe = self._microscope.view(ray.view, ray[1:], learnt=True)
         row = {"step": told.step, "seconds": told.seconds} | probe.as_dict()
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        with self._file.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row, allow_nan=False) + "\n")
-        self._last = told.step
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("a", encoding="utf-8") as out:
+            out.write(json.dumps(row, allow_nan=False) + "\n")
 
 
 def check(ray: Ray, split: Split) -> None:
