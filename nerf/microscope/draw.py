@@ -43,7 +43,7 @@ def drawn(
     caption: str = "",
     scales: Scales | None = None,
     dpi: int = 100,
-) -> UInt8[np.ndarray, "h w 3"]:
+) -> UInt8[np.ndarray, "_ _ 3"]:
     """The same figure as a picture."""
     file = BytesIO()
     figure(probe, picture, caption, scales).savefig(file, format="png", dpi=dpi)

@@ -65,9 +65,15 @@ class Slopes(NamedTuple):
 
 def by_hand(samples: Samples, judge: Judge) -> Slopes:
     """The gradient by the rules of `calculus`, in float64."""
+    n = len(samples.t)
+    # one more of no length and no density: so there is one, and nothing else is changed
+    t, delta, sigma = (np.pad(v, (0, 1)) for v in samples[:3])
+    samples = Samples(t, delta, sigma, np.pad(samples.colour, ((0, 1), (0, 0))), samples.background)
     with jax.enable_x64(True):
-        samples, judge = jax.tree.map(lambda v: jnp.asarray(v, float), (samples, judge))
-        return Slopes(**jax.tree.map(np.asarray, _by_hand(samples, judge)))
+        given = jax.tree.map(lambda v: jnp.asarray(v, float), (samples, judge))
+        found = jax.tree.map(np.asarray, _by_hand(*given))
+    of_samples = "tau", "transmittance", "weights", "sigma", "colour", "shows", "hides"
+    return Slopes(**found | {name: found[name][:n] for name in of_samples})
 
 
 @jax.jit
