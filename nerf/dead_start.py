@@ -23,7 +23,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from nerf.rays import Rays
-from nerf.render import Pixels
+from nerf.shading import Pixels
 from nerf.space import Space
 
 CHECKED_AT = (250, 500)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from data.errors import InputError
 from nerf import dead_start
@@ -15,12 +15,16 @@ from nerf.config import Config, write
 from nerf.console import console, interruptible, metrics_log, training_bar
 from nerf.train import Gap, Progress, Step, TrainState, start, train
 
-Watcher = Callable[[TrainState, Progress], Any]
-"""Is told of each step; the state is lent, as `train` lends it."""
 GAP_WORTH_A_LINE = 1e-3
 """Difference of the two gradients, relative, from which on it is said at once."""
 INTERRUPTED = 130
 """Exit code after Ctrl-C, by custom."""
+
+
+Listener = Callable[[TrainState, Progress, Callable[[], bool]], float]
+"""Somebody who hears of each step: of the state, which is lent as `train` says, of what the step
+told, and of a question whether the run was asked to stop. May keep the loop waiting, but not once
+that says yes; returns the seconds for which it did, which do not count as training."""
 
 
 class Ended(NamedTuple):
@@ -39,7 +43,7 @@ def fit(
     seconds: float,
     run: Path,
     checkpoints: Checkpoints,
-    watchers: Sequence[Watcher] = (),
+    listeners: Sequence[Listener] = (),
 ) -> int:
     """Trains to the end of the run, or until Ctrl-C; returns the exit code.
 
@@ -53,7 +57,7 @@ def fit(
         checkpoints.save(state, seconds)
     lost, seeds = 0.0, [config.seed]
     while True:
-        ended = _until_it_ends(step, config, state, seconds, lost, run, checkpoints, watchers)
+        ended = _until_it_ends(step, config, state, seconds, lost, run, checkpoints, listeners)
         told = ended.told
         if not told.dead or ended.asked_to_stop:
             break
@@ -94,24 +98,26 @@ def _until_it_ends(
     lost: float,
     run: Path,
     checkpoints: Checkpoints,
-    watchers: Sequence[Watcher],
+    listeners: Sequence[Listener],
 ) -> Ended:
     """Trains until the config's end, Ctrl-C, or a dead start; InputError if it isn't finite."""
     saved_at, asked_to_stop = seconds, False
+    waits: list[float] = []
     told: Progress | None = None
     gaps: list[tuple[Gap, int]] = []
     written = metrics_log(run, config, int(state.step), seconds)
     with interruptible() as stopped, training_bar(config, lost) as show, written as log:
-        for now, told in train(step, state, seconds):
+        for now, told in train(step, state, seconds, lambda: sum(waits)):
             state = now
             show(told)
             log(told)
-            for watcher in watchers:
-                watcher(state, told)
             if told.gap is not None:
                 gaps.append((told.gap, told.step))
                 if not told.gap.relative <= GAP_WORTH_A_LINE:
                     console.print(_in_words(*gaps[-1]))
+            for listener in listeners:
+                if waited := listener(state, told, stopped):
+                    waits.append(waited)
             asked_to_stop = stopped()
             if not told.good or told.dead or asked_to_stop:
                 break

@@ -9,7 +9,7 @@ from jaxtyping import Array
 
 from nerf.field import Model, Params
 from nerf.rays import Packed, Rays
-from nerf.render import Draws, Pixels, hierarchical, shade_packed
+from nerf.shading import Draws, Pixels, hierarchical, shade_packed
 from nerf.space import Space
 
 

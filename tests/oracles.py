@@ -79,6 +79,17 @@ def ndc(origin, direction, near, slope):
     return start, (projected(t) - start) / s
 
 
+def ndc_point(x, near, slope):
+    """Through the pinhole: where on the plane z = -1, in parts of what is seen; and 1 + 2n/z."""
+    across = [x[k] / -x[2] / slope[k] for k in range(2)]
+    return np.array([*across, 1 + 2 * near / x[2]])
+
+
+def normal(slope):
+    length = math.hypot(*slope)
+    return np.array([-c / length if length else c * 0 for c in slope])
+
+
 def encode(p, frequencies):
     out = []
     for coordinate in p:

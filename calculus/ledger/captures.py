@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from calculus.ledger.rule import Rule, normal, uniform
-from calculus.radiance import contraction, distortion, exposure, lens
+from calculus.radiance import contraction, distortion, exposure, lens, surface
 from calculus.radiance.stream import Stream
 
 _LEAST = [0.05, 0.05, -0.04, -0.04, 0.05, -0.05, -0.05, -0.05]
@@ -33,6 +33,12 @@ def _forward(key):
     origin = jnp.concatenate([normal(a, 2), uniform(d, 1, low=0.3, high=1.5)])
     direction = jnp.concatenate([normal(b, 2) / 2, uniform(a, 1, low=-1.5, high=-0.5)])
     return origin, direction, uniform(c, low=0.5, high=2.0), uniform(d, 2, low=0.3, high=1.2)
+
+
+def _before_the_plane(key):
+    a, b, c, d = jax.random.split(key, 4)
+    x = jnp.concatenate([normal(a, 2), uniform(b, 1, low=-5.0, high=-1.0)])
+    return x, uniform(c, low=0.5, high=1.0), uniform(d, 2, low=0.3, high=1.2)
 
 
 def _samples(n):
@@ -108,6 +114,28 @@ RULES: tuple[Rule, ...] = (
             "nearly sideways": ([0.3, -0.2, 0.1], [1.0, 0.5, -1e-4], 0.5, [0.5, 0.4]),
         },
         shared=(2, 3),
+    ),
+    Rule(
+        contraction,
+        "ndc_point",
+        _before_the_plane,
+        limits={
+            "on the axis": ([0.0, 0.0, -1.0], 1.0, [0.5, 0.4]),
+            "far": ([1e4, -3e3, -1e4], 1.0, [0.5, 0.4]),
+            "close": ([1e-3, 1e-30, -1e-3], 1e-3, [1.0, 0.1]),
+        },
+        shared=(1, 2),
+    ),
+    Rule(
+        surface,
+        "normal",
+        lambda key: (normal(key, 3),),
+        limits={
+            "level ground": ([0.0, 0.0, 0.0],),
+            "hardly any slope": ([1e-20, -2e-20, 3e-20],),
+            "along an axis": ([0.0, -2.0, 0.0],),
+            "a cliff": ([1e25, -3e24, 1e24],),
+        },
     ),
     Rule(
         exposure,

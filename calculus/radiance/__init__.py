@@ -12,6 +12,7 @@ activation   raw output -> density, colour
 compositing  density, interval lengths -> weights
 pixel        weights, colours, background -> colour, opacity, depth
 rendering    the last two as one rule
+surface      slope of the density -> which way a surface faces
 stream       the samples of many rays in one row, and sums over each ray
 packed       compositing and rendering of such a row
 integral     what the sum of `rendering` approximates
@@ -23,7 +24,7 @@ distortion   weights -> how widely they are spread along their ray, a loss as we
 from calculus.radiance.activation import bounded_exp, relu, sigmoid, softplus
 from calculus.radiance.camera import points, rays
 from calculus.radiance.compositing import optical_depth, weights
-from calculus.radiance.contraction import contract, ndc
+from calculus.radiance.contraction import contract, ndc, ndc_point
 from calculus.radiance.dense import affine, mlp
 from calculus.radiance.distortion import spread, spread_packed
 from calculus.radiance.encoding import encode
@@ -35,6 +36,7 @@ from calculus.radiance.packed import volume_render_packed, weights_packed
 from calculus.radiance.photometric import coarse_and_fine, huber, psnr, squared_error
 from calculus.radiance.pixel import accumulate
 from calculus.radiance.rendering import volume_render
+from calculus.radiance.surface import normal
 
 __all__ = [
     "accumulate",
@@ -50,6 +52,8 @@ __all__ = [
     "interpolate",
     "mlp",
     "ndc",
+    "ndc_point",
+    "normal",
     "optical_depth",
     "points",
     "psnr",

@@ -35,14 +35,21 @@ Jacobian     dr/dx = u, so dy/dx = g I + g' x u^T, symmetric: across u it is g, 
     do'_i/da_i = -o'_i / a_i,    dd'_i/da_i = -d'_i / a_i    for i = x, y      (10)
     o'_z and d'_z are constants
 
+    Of a point by (2), where x'_z - 1 = 2n/z:
+    dx'_i/dx_i = -1 / (a_i z),  dx'_i/dz = -x'_i / z,  dx'_i/da_i = -x'_i / a_i   for i = x, y
+    dx'_z/dz = -(x'_z - 1) / z,    dx'_z/dn = 2 / z                            (11)
+
 Cotangent    contract (6), each part of y_bar by itself: far out g is 2r times e, and g y_bar with
              a correction along u would have lost the digits of what is along
-    x_bar = g (y_bar - u (u . y_bar)) + e u (u . y_bar)                        (11)
+    x_bar = g (y_bar - u (u . y_bar)) + e u (u . y_bar)                        (12)
              contract (8), then (7); and (9), (10)
-    q_bar = (o'_bar - d'_bar)_xy / (n a),    p_bar = -o'_bar_xy / a - o_z q_bar      (12)
-    o_bar = (q_bar, -p . q_bar),    d_bar = (p_bar, -p . p_bar) / d_z          (13)
-    n_bar = d'_xy . (o'_bar - d'_bar)_xy / n                                   (14)
-    a_bar = -(o'_xy o'_bar_xy + d'_xy d'_bar_xy) / a                           (15)
+    q_bar = (o'_bar - d'_bar)_xy / (n a),    p_bar = -o'_bar_xy / a - o_z q_bar      (13)
+    o_bar = (q_bar, -p . q_bar),    d_bar = (p_bar, -p . p_bar) / d_z          (14)
+    n_bar = d'_xy . (o'_bar - d'_bar)_xy / n                                   (15)
+    a_bar = -(o'_xy o'_bar_xy + d'_xy d'_bar_xy) / a                           (16)
+             contract (11)
+    x_bar_i = -x'_bar_i / (a_i z),    z_bar = -(x' . x'_bar - x'_bar_z) / z    (17)
+    n_bar = 2 x'_bar_z / z,    a_bar_i = -x'_i x'_bar_i / a_i                  (18)
 """
 
 import jax
@@ -68,7 +75,7 @@ def contract_fwd(x):
 def contract_bwd(residuals, y_bar):
     u, r = residuals
     along = u * jnp.sum(u * y_bar, axis=-1, keepdims=True)
-    return ((2 - 1 / r) / r * (y_bar - along) + along / r / r,)  # (11)
+    return ((2 - 1 / r) / r * (y_bar - along) + along / r / r,)  # (12)
 
 
 contract.defvjp(contract_fwd, contract_bwd)
@@ -110,12 +117,12 @@ def ndc_bwd(residuals, cotangents):
     o, d, p, o_z, d_z, near, slope = residuals
     o_bar, d_bar = (bar[..., :2] for bar in cotangents)
     q_bar = _over(o_bar - d_bar, slope) / near
-    p_bar = -_over(o_bar, slope) - o_z * q_bar  # (12)
+    p_bar = -_over(o_bar, slope) - o_z * q_bar  # (13)
     origin_bar = _with_third(q_bar, p)
-    direction_bar = _with_third(p_bar, p) / d_z  # (13)
-    near_bar = jnp.sum(d * (o_bar - d_bar)) / near  # (14)
+    direction_bar = _with_third(p_bar, p) / d_z  # (14)
+    near_bar = jnp.sum(d * (o_bar - d_bar)) / near  # (15)
     of_rays = (o * o_bar + d * d_bar).reshape(-1, 2)
-    return origin_bar, direction_bar, near_bar, -jnp.sum(of_rays, axis=0) / slope  # (15)
+    return origin_bar, direction_bar, near_bar, -jnp.sum(of_rays, axis=0) / slope  # (16)
 
 
 ndc.defvjp(ndc_fwd, ndc_bwd)
@@ -145,6 +152,44 @@ def ndc_jacobian(
         return jnp.concatenate([block, jnp.zeros_like(block[:1])])
 
     return tuple(map(with_constant, of_o)), tuple(map(with_constant, of_d))
+
+
+@jax.custom_vjp
+def ndc_point(
+    x: Float[Array, "*batch 3"], near: Float[Array, ""], slope: Float[Array, "2"]
+) -> Float[Array, "*batch 3"]:
+    """Points in normalised device coordinates (2); `near` and `slope` as in `ndc`, x_z < 0."""
+    return ndc_point_fwd(x, near, slope)[0]
+
+
+def ndc_point_fwd(x, near, slope):
+    z = x[..., 2:]
+    there = jnp.concatenate([_over(-x[..., :2] / z, slope), 1 + 2 * near / z], axis=-1)  # (2)
+    return there, (there, z, near, slope)
+
+
+def ndc_point_bwd(residuals, bar):
+    there, z, near, slope = residuals
+    x_bar = _over(-bar[..., :2] / z, slope)
+    along = jnp.sum(there[..., :2] * bar[..., :2], axis=-1, keepdims=True)
+    z_bar = -(along + 2 * near / z * bar[..., 2:]) / z  # (17), x'_z - 1 as it is made
+    slope_bar = -jnp.sum((there * bar)[..., :2].reshape(-1, 2), axis=0) / slope
+    near_bar = jnp.sum(2 * bar[..., 2:] / z)  # (18)
+    return jnp.concatenate([x_bar, z_bar], axis=-1), near_bar, slope_bar
+
+
+ndc_point.defvjp(ndc_point_fwd, ndc_point_bwd)
+
+
+def ndc_point_jacobian(
+    x: Float[Array, "3"], near: Float[Array, ""], slope: Float[Array, "2"]
+) -> tuple[Float[Array, "3 3"], Float[Array, "3"], Float[Array, "3 2"]]:
+    """dx'/d(x, near, slope) of one point, as (11) reads."""
+    _, (there, (z,), _, _) = ndc_point_fwd(x, near, slope)
+    by_z = jnp.append(-there[:2] / z, -2 * near / z**2)
+    by_x = jnp.concatenate([jnp.diag(-1 / (slope * z)), jnp.zeros((1, 2))])
+    by_slope = jnp.concatenate([jnp.diag(-there[:2] / slope), jnp.zeros((1, 2))])
+    return jnp.column_stack([by_x, by_z]), jnp.array([0.0, 0.0, 2.0]) / z, by_slope
 
 
 def _length_or_one(x):

@@ -12,6 +12,7 @@ COMMANDS = {
     "eval": "Render the held-out views of a run, and measure them.",
     "truth": "Compare a run with its scene's exact distances and density.",
     "render": "Render a run along a camera path.",
+    "view": "Look at a run in the web browser.",
     "microscope": "Look at one pixel of a run: its ray, and the gradient of its loss.",
     "inspect": "Look a scene over before it is trained.",
     "photos": "Make a scene from photographs or a video.",

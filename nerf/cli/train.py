@@ -1,8 +1,10 @@
 """nerf train: fit a field to photographs."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +18,15 @@ from nerf.checkpoint import Checkpoints
 from nerf.cli.parse import parse
 from nerf.config import Config, check, read, write
 from nerf.console import console, say_device
-from nerf.fit import fit
+from nerf.field import Model
+from nerf.fit import Listener, fit
 from nerf.microscope import record
 from nerf.microscope.record import Ray, Recorder
 from nerf.opened import scene_of
 from nerf.rays import Photographs
 from nerf.train import Step, start
+from nerf.viewer.server import HOST, PORT
+from nerf.viewer.training import watched
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,12 @@ class Arguments(Config):
     """A TOML file of settings, configs/fast.toml say; flags go over it."""
     resume: Path | None = None
     """Folder of a run to go on with, with its own settings."""
+    view: bool = False
+    """Show the run in the web browser while it trains."""
+    host: str = HOST
+    """Address that the viewer listens at; by default this machine alone reaches it."""
+    port: int = PORT
+    """Port that the viewer listens at; if it is in use the next free one. 0: any."""
     record_ray: tuple[str, ...] = ()
     """VIEW,COLUMN,ROW of pixels of training pictures whose rays are kept as training goes, for the
     films of nerf microscope."""
@@ -53,12 +64,20 @@ def run(arguments: list[str]) -> int:
     told = parse(Arguments, arguments, "train", as_config(Arguments, default))
     if told.resume is not None and told.run != default.run:
         raise InputError(f"--run {told.run}: a resumed run stays in its folder, {told.resume}")
+    watching = [partial(watched, host=told.host, port=told.port)] if told.view else []
     rays = [Ray.of(each, "--record-ray") for each in told.record_ray]
-    return train_run(as_config(Config, told), told.resume, rays)[1]
+    return train_run(as_config(Config, told), told.resume, watching, rays)[1]
+
+
+Watching = Callable[[Model, Scene, Path], AbstractContextManager[Listener]]
+"""Lets somebody watch a run of training while the context lasts."""
 
 
 def train_run(
-    config: Config, resume: Path | None = None, rays: Sequence[Ray] = ()
+    config: Config,
+    resume: Path | None = None,
+    watching: Sequence[Watching] = (),
+    rays: Sequence[Ray] = (),
 ) -> tuple[Path, int]:
     """Trains, from the start or from where `resume` was; returns run folder and exit code."""
     scene = scene_of(check(config), ("train",), resume)
@@ -96,11 +115,12 @@ def train_run(
         f"run      {run}: {derived}, derivatives by {config.derivatives}"
     )
     step = Step(model, Photographs.of(split))
-    recorders = [Recorder(rays, run, model, split, scene.scale)] if rays else []
-    try:
-        return run, fit(step, state, seconds, run, checkpoints, recorders)
-    finally:
-        checkpoints.close()
+    with ExitStack() as stack:
+        stack.callback(checkpoints.close)
+        listeners = [stack.enter_context(watch(model, scene, run)) for watch in watching]
+        if rays:
+            listeners.append(Recorder(rays, run, model, split, scene.scale))
+        return run, fit(step, state, seconds, run, checkpoints, listeners)
 
 
 def _with_all_cameras(config: Config, scene: Scene) -> Scene:

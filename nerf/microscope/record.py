@@ -5,7 +5,8 @@ kept when a tenth more steps are done, so that the film's time runs as training'
 """
 
 import json
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -62,10 +63,14 @@ class Recorder:
         self._rays = {ray: ray.file(run) for ray in rays}
         self._last = {ray: _last_step(file) for ray, file in self._rays.items()}
 
-    def __call__(self, state: TrainState, told: Progress) -> None:
-        """Keeps this state if it is time to."""
-        if not told.good:
-            return
+    def __call__(
+        self, state: TrainState, told: Progress, stopped: Callable[[], bool] = lambda: False
+    ) -> float:
+        """Keeps this state if it is time to; returns the seconds that this took."""
+        if not told.good or stopped():
+            return 0.0
+        began = time.perf_counter()
+        kept_any = False
         for ray, file in self._rays.items():
             last = self._last[ray]
             if last < told.step < _next(last):
@@ -74,7 +79,8 @@ class Recorder:
                 kept = [line for line in _lines(file) if json.loads(line)["step"] < told.step]
                 file.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
             self._keep(ray, file, state, told)
-            self._last[ray] = told.step
+            self._last[ray], kept_any = told.step, True
+        return time.perf_counter() - began if kept_any else 0.0
 
     def _keep(self, ray: Ray, file: Path, state: TrainState, told: Progress) -> None:
         if self._microscope is None:

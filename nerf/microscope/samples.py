@@ -20,7 +20,7 @@ from nerf import occupancy
 from nerf.cameras import Cameras
 from nerf.field import Model, Params
 from nerf.occupancy import Occupancy
-from nerf.render import Draws, hierarchical
+from nerf.shading import Draws, hierarchical
 from nerf.space import Space
 from nerf.stages import watched
 

@@ -20,6 +20,7 @@ from tests.mutants import (
     photometric,
     pixel,
     rendering,
+    surface,
 )
 from tests.mutants.mutant import Mutant, mutate
 from tests.mutants.score import score
@@ -39,6 +40,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *pixel.MUTANTS,
     *rendering.MUTANTS,
     *packed.MUTANTS,
+    *surface.MUTANTS,
     *photometric.MUTANTS,
     *distortion.MUTANTS,
     *exposure.MUTANTS,

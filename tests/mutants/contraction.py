@@ -89,6 +89,20 @@ def _upwards_mirrored(origin, direction, near, slope):
     )
 
 
+def _across_as_if_at_one_depth(residuals, bar):
+    """A point that moves away stays where it is in the picture."""
+    _, z, near, _ = residuals
+    x_bar, near_bar, slope_bar = contraction.ndc_point_bwd(residuals, bar)
+    return x_bar.at[..., 2:].set(-2 * near / z**2 * bar[..., 2:]), near_bar, slope_bar
+
+
+def _near_of_a_ray(residuals, bar):
+    """The plane moves the origin of a ray in the picture; of a point it moves the depth alone."""
+    there, _, near, _ = residuals
+    x_bar, _, slope_bar = contraction.ndc_point_bwd(residuals, bar)
+    return x_bar, jnp.sum(there[..., :2] * bar[..., :2]) / near, slope_bar
+
+
 MUTANTS = (
     Mutant("the length held fixed", "contract", _length_held_fixed),
     Mutant("as flat along as across", "contract", _conformal),
@@ -117,5 +131,7 @@ MUTANTS = (
     Mutant("depth dropped", "ndc", _depth_dropped),
     Mutant("one slope for width and height", "ndc", _one_slope),
     Mutant("near through the start alone", "ndc", _near_through_the_start_alone),
+    Mutant("across as if at one depth", "ndc_point", _across_as_if_at_one_depth),
+    Mutant("the near plane as of a ray", "ndc_point", _near_of_a_ray),
     Mutant("height mirrored", "ndc", _upwards_mirrored, ("jacobian_is_jax",), "jacobian"),
 )

@@ -18,7 +18,7 @@ from nerf import checkpoint, dead_start, fit
 from nerf.checkpoint import Checkpoints
 from nerf.config import Config
 from nerf.rays import Photographs, Rays
-from nerf.render import Pixels
+from nerf.shading import Pixels
 from nerf.space import Space
 from nerf.train import Step, learning_rate, start, train
 

@@ -11,7 +11,7 @@ import pytest
 from nerf.checkpoint import Checkpoints
 from nerf.loss import SAMPLES_TOGETHER, loss_of_rays, slope_of_rays
 from nerf.rays import Packed
-from nerf.render import shade, shade_packed
+from nerf.shading import shade, shade_packed
 from nerf.space import Space
 from nerf.train import DROPS, learning_rate, optimiser, train
 from tests.nerf.conftest import prepared, small_grid, tiny
