@@ -57,7 +57,8 @@ def test_a_figure_and_its_numbers(run, tmp_path, capsys):
     told = json.loads(out.with_suffix(".json").read_text())
     assert told["sentence"] in said and told["step"] == 4 and told["view"] == 3
     assert len(told["sigma"]) == 32 and np.isfinite(told["slope_sigma"]).all()
-    assert Image.open(out).size == (1920, 1080)
+    with Image.open(out) as figure:
+        assert figure.size == (1920, 1080)
     assert "--overwrite" in mistake(capsys, *look)
     out.unlink()
     assert "ray.json: exists already" in mistake(capsys, *look)
