@@ -94,7 +94,7 @@ def slopes(axis, probe, scales):
 def where(axis, probe, picture, caption):
     """The picture with the pixel marked in it."""
     axis.axis("off")
-    axis.set_title(caption or f"pixel {probe.column:g}, {probe.row:g}", fontsize=10)
+    axis.set_title(caption or f"pixel {probe.column:g}, {probe.row:g}", fontsize=9)
     if picture is None:
         return
     axis.imshow(picture)

@@ -7,6 +7,7 @@ kept when a tenth more steps are done, so that the film's time runs as training'
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -129,12 +130,13 @@ def states(run: Path, ray: Ray) -> list[tuple[int, Probe]]:
 def frames(
     kept: list[tuple[int, Probe]], split: Split, ray: Ray, background: str = "white"
 ) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
-    """One figure a state, all with the same axes."""
+    """One figure a state, all with the same axes but for the slopes: those fall by orders."""
     scales = Scales.of(*(probe for _, probe in kept))
     picture = quantised(over(split.pictures[ray.view], BACKGROUNDS[background]))
     for step, probe in kept:
         caption = f"step {step}: view {ray.view}, pixel {ray.column},{ray.row}"
-        yield drawn(probe, picture, caption, scales, FILM_DPI)
+        of_state = replace(scales, slope=Scales.of(probe).slope)
+        yield drawn(probe, picture, caption, of_state, FILM_DPI)
 
 
 def _next(step: int) -> int:
