@@ -170,6 +170,7 @@ def test_the_strongest_sample_is_told_apart(case):
         (ray([], []), None, "No sample lies on this ray: it shows the background alone."),
         (ray([0, 0], [0.2, 0.2]), 0.2, "goes through to the background, which is too bright; the"),
         (ray([400, 400], [0.2, 0.2]), 0.7, "No density can mend the pixel: the colour of the sam"),
+        (ray([0, 400, 400], [0.9, 0.5, 0.5]), 0.2, "No density can mend the pixel"),
         (ray([1, 400], [0.9, 0.2]), None, "would brighten the pixel most, by what it shows"),
         (ray([1, 400], [0.2, 0.9]), None, "would darken the pixel most, by what it hides"),
     ],
