@@ -8,7 +8,7 @@ from typing import Literal
 import tyro
 
 from data.errors import InputError
-from nerf import pictures
+from nerf import film, pictures
 from nerf.cli.parse import at_least_one, parse
 from nerf.config import replace_text
 from nerf.console import console
@@ -58,7 +58,7 @@ def run(arguments: list[str]) -> int:
     if told.out is not None:
         draw.check(told.out)
     if told.film is not None:
-        pictures.check_film(told.film)
+        film.check(told.film, told.overwrite)
     for file in (told.out, numbers, told.film):
         if file is not None:
             _refuse_existing(file, told.overwrite)
@@ -103,7 +103,7 @@ def _film(told: Arguments, ray: record.Ray) -> None:
     kept = record.states(told.run, ray)
     split = scene_of(config, ("train",), told.run).splits["train"]
     record.check(ray, split)
-    pictures.save_film(record.frames(kept, split, ray), told.film, told.fps)
+    film.save(record.frames(kept, split, ray), told.film, told.fps)
     console.print(f"film     {told.film}: {len(kept)} states, steps {kept[0][0]} to {kept[-1][0]}")
 
 
