@@ -3,6 +3,7 @@
 import math
 import shutil
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +21,12 @@ INTERRUPTED = 130
 """Exit code after Ctrl-C, by custom."""
 
 
+Listener = Callable[[TrainState, Progress, Callable[[], bool]], float]
+"""Somebody who hears of each step: of the state, which is lent as `train` says, of what the step
+told, and of a question whether the run was asked to stop. May keep the loop waiting, but not once
+that says yes; returns the seconds for which it did, which do not count as training."""
+
+
 class Ended(NamedTuple):
     """Where one start of a run got to."""
 
@@ -30,7 +37,14 @@ class Ended(NamedTuple):
     asked_to_stop: bool
 
 
-def fit(step: Step, state: TrainState, seconds: float, run: Path, checkpoints: Checkpoints) -> int:
+def fit(
+    step: Step,
+    state: TrainState,
+    seconds: float,
+    run: Path,
+    checkpoints: Checkpoints,
+    listeners: Sequence[Listener] = (),
+) -> int:
     """Trains to the end of the run, or until Ctrl-C; returns the exit code.
 
     A dead start is begun again with the next seed, and the run is then as if it had had that seed
@@ -43,7 +57,7 @@ def fit(step: Step, state: TrainState, seconds: float, run: Path, checkpoints: C
         checkpoints.save(state, seconds)
     lost, seeds = 0.0, [config.seed]
     while True:
-        ended = _until_it_ends(step, config, state, seconds, lost, run, checkpoints)
+        ended = _until_it_ends(step, config, state, seconds, lost, run, checkpoints, listeners)
         told = ended.told
         if not told.dead or ended.asked_to_stop:
             break
@@ -84,14 +98,16 @@ def _until_it_ends(
     lost: float,
     run: Path,
     checkpoints: Checkpoints,
+    listeners: Sequence[Listener],
 ) -> Ended:
     """Trains until the config's end, Ctrl-C, or a dead start; InputError if it isn't finite."""
     saved_at, asked_to_stop = seconds, False
+    waits: list[float] = []
     told: Progress | None = None
     gaps: list[tuple[Gap, int]] = []
     written = metrics_log(run, config, int(state.step), seconds)
     with interruptible() as stopped, training_bar(config, lost) as show, written as log:
-        for now, told in train(step, state, seconds):
+        for now, told in train(step, state, seconds, lambda: sum(waits)):
             state = now
             show(told)
             log(told)
@@ -99,6 +115,9 @@ def _until_it_ends(
                 gaps.append((told.gap, told.step))
                 if not told.gap.relative <= GAP_WORTH_A_LINE:
                     console.print(_in_words(*gaps[-1]))
+            for listener in listeners:
+                if waited := listener(state, told, stopped):
+                    waits.append(waited)
             asked_to_stop = stopped()
             if not told.good or told.dead or asked_to_stop:
                 break

@@ -100,9 +100,7 @@ def find(
     at = jnp.zeros(t.shape, jnp.int32)
     # as `points` has it, an axis at a time: what is looked up is one number
     axes = [origin[:, k : k + 1] + t * direction[:, k : k + 1] for k in range(3)]
-    if space.kind == "unbounded":
-        axes = list(jnp.moveaxis(space.cube(jnp.stack(axes, axis=-1)), -1, 0))
-    for x in axes:
+    for x in space.cube_by_axes(axes):
         inside = jnp.clip((x + 1) * (cells / 2), 0, cells - 1)
         at = at * cells + inside.astype(jnp.int32)
     seen = grid.occupied.ravel().at[at].get(mode="promise_in_bounds") & (t < t_far[:, None])

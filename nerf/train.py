@@ -280,18 +280,27 @@ def name_of(path: tuple) -> str:
 
 
 def train(
-    step: Step, state: TrainState, seconds_before: float = 0.0
+    step: Step,
+    state: TrainState,
+    seconds_before: float = 0.0,
+    stood_still: Callable[[], float] = lambda: 0.0,
 ) -> Iterator[tuple[TrainState, Progress]]:
     """Steps until the config's steps or seconds are over, or one is not finite; yields after each.
 
     The yielded state is lent: it is gone when the next step begins, so save or copy it before.
+    `stood_still` says for how many seconds in all the one who is yielded to was told to wait: they
+    are no training.
     """
     config = step.config
     began = time.perf_counter() - seconds_before
+
+    def passed() -> float:
+        return time.perf_counter() - began - stood_still()
+
     done = first = int(state.step)
     watch = dead_start.Watch()
     while done < config.steps:
-        seconds = time.perf_counter() - began
+        seconds = passed()
         over = config.max_seconds is not None and seconds >= config.max_seconds
         if over and done > first:  # whoever asks for training gets a step of it
             return
@@ -303,7 +312,7 @@ def train(
         done += int(told.good)
         if state.grid is not None and told.good and done % config.occupancy.update_every == 0:
             state = step.look_around(state, everywhere=done <= config.occupancy.warm_up)
-        seconds = time.perf_counter() - began
+        seconds = passed()
         yield (
             state,
             Progress(

@@ -12,6 +12,7 @@ COMMANDS = {
     "eval": "Render the held-out views of a run, and measure them.",
     "truth": "Compare a run with its scene's exact distances and density.",
     "render": "Render a run along a camera path.",
+    "view": "Look at a run in the web browser.",
     "inspect": "Look a scene over before it is trained.",
     "photos": "Make a scene from photographs or a video.",
     "check": "Hold derivatives by hand against JAX's.",

@@ -1,7 +1,10 @@
 """nerf train: fit a field to photographs."""
 
 import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +18,13 @@ from nerf.checkpoint import Checkpoints
 from nerf.cli.parse import parse
 from nerf.config import Config, check, read, write
 from nerf.console import console, say_device
-from nerf.fit import fit
+from nerf.field import Model
+from nerf.fit import Listener, fit
 from nerf.opened import scene_of
 from nerf.rays import Photographs
 from nerf.train import Step, start
+from nerf.viewer.server import HOST, PORT
+from nerf.viewer.training import watched
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,12 @@ class Arguments(Config):
     """A TOML file of settings, configs/fast.toml say; flags go over it."""
     resume: Path | None = None
     """Folder of a run to go on with, with its own settings."""
+    view: bool = False
+    """Show the run in the web browser while it trains."""
+    host: str = HOST
+    """Address that the viewer listens at; by default this machine alone reaches it."""
+    port: int = PORT
+    """Port that the viewer listens at; if it is in use the next free one. 0: any."""
 
 
 def run(arguments: list[str]) -> int:
@@ -47,10 +59,17 @@ def run(arguments: list[str]) -> int:
     told = parse(Arguments, arguments, "train", as_config(Arguments, default))
     if told.resume is not None and told.run != default.run:
         raise InputError(f"--run {told.run}: a resumed run stays in its folder, {told.resume}")
-    return train_run(as_config(Config, told), told.resume)[1]
+    watching = [partial(watched, host=told.host, port=told.port)] if told.view else []
+    return train_run(as_config(Config, told), told.resume, watching)[1]
 
 
-def train_run(config: Config, resume: Path | None = None) -> tuple[Path, int]:
+Watching = Callable[[Model, Scene, Path], AbstractContextManager[Listener]]
+"""Lets somebody watch a run of training while the context lasts."""
+
+
+def train_run(
+    config: Config, resume: Path | None = None, watching: Sequence[Watching] = ()
+) -> tuple[Path, int]:
     """Trains, from the start or from where `resume` was; returns run folder and exit code."""
     scene = scene_of(check(config), ("train",), resume)
     split = scene.splits["train"]
@@ -85,10 +104,10 @@ def train_run(config: Config, resume: Path | None = None) -> tuple[Path, int]:
         f"run      {run}: {derived}, derivatives by {config.derivatives}"
     )
     step = Step(model, Photographs.of(split))
-    try:
-        return run, fit(step, state, seconds, run, checkpoints)
-    finally:
-        checkpoints.close()
+    with ExitStack() as stack:
+        stack.callback(checkpoints.close)
+        listeners = [stack.enter_context(watch(model, scene, run)) for watch in watching]
+        return run, fit(step, state, seconds, run, checkpoints, listeners)
 
 
 def _with_all_cameras(config: Config, scene: Scene) -> Scene:

@@ -9,7 +9,7 @@ import pytest
 
 from calculus import radiance
 from calculus.radiance.sampling import box_interval
-from nerf import occupancy
+from nerf import occupancy, render
 from nerf.cameras import Cameras
 from nerf.render import OPAQUE, Renderer
 from nerf.shading import Draws, hierarchical, shade
@@ -111,7 +111,10 @@ def with_density(params, raw):
 
 
 @pytest.mark.parametrize(("raw", "rounds"), [(-1.0, 6), (2.5, 2), (5.0, 1)])
-def test_a_ray_that_is_opaque_asks_no_more_and_shows_the_same(photographs, raw, rounds):
+def test_a_ray_that_is_opaque_asks_no_more_and_shows_the_same(
+    photographs, raw, rounds, monkeypatch
+):
+    monkeypatch.setattr(render, "FEW", 1)  # all of a round in one call
     model, state = start(small_grid())
     params, view = with_density(state.params, raw), photographs.camera(3)
     renderer, asked = Renderer(model), []

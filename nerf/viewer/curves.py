@@ -1,0 +1,94 @@
+"""The panel of a run in training: its curves, where it is, pause and resume."""
+
+import threading
+from typing import Any
+
+import numpy as np
+import viser
+
+from nerf.viewer.charts import BLUE, ORANGE, chart
+from nerf.viewer.live import Live
+
+EVERY = 1.0
+"""Seconds between two looks at the curve."""
+POINTS = 400
+"""Of a curve, at most."""
+
+
+class Training:
+    """Shown to all clients alike."""
+
+    def __init__(self, server: viser.ViserServer, live: Live):
+        self.server, self.live = server, live
+        self._stopped = threading.Event()
+        self._charts: list[Any] = []
+        with server.gui.add_folder("Training", order=-1):
+            self._said = server.gui.add_markdown("Training has not begun.")
+            self._button = server.gui.add_button("Pause")
+            self._place = server.gui.add_folder(None)
+        self._button.on_click(lambda event: self._turn())
+        self._thread = threading.Thread(target=self._run, name="nerf-viewer-curves", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends its thread."""
+        self._stopped.set()
+        self._thread.join(timeout=5)
+
+    def update(self) -> None:
+        """Shows the newest figures."""
+        rows, live = self.live.curve.rows(), self.live
+        self._button.visible = live.training
+        self._button.label = "Resume" if live.paused else "Pause"
+        if not rows:
+            return
+        self._said.content = in_words(rows[-1], live.training, live.paused)
+        if len(rows) < 2:
+            return
+        data = curves(rows)
+        if self._charts:
+            for shown, told in zip(self._charts, data, strict=True):
+                shown.data = told["data"]
+        else:
+            with self._place:
+                self._charts = [self.server.gui.add_uplot(**told) for told in data]
+
+    def _turn(self) -> None:
+        if self.live.paused:
+            self.live.resume()
+        else:
+            self.live.pause()
+        self.update()
+
+    def _run(self) -> None:
+        told: Any = None
+        while not self._stopped.wait(EVERY):
+            rows = self.live.curve.rows()
+            now = (len(rows), self.live.training, self.live.paused)
+            if now == told or not self.server.get_clients():
+                continue
+            told = now
+            self.update()
+
+
+def in_words(row: dict[str, Any], training: bool, paused: bool) -> str:
+    """Where training is."""
+    state = "" if training and not paused else ("Paused. " if training else "Training has ended. ")
+    psnr = "" if row.get("psnr") is None else f", {row['psnr']:.1f} dB"
+    return (
+        f"{state}Step {row['step']}, loss {row['loss']:.3g}{psnr}, "
+        f"{row['rays_per_second']:,.0f} rays/s, {row['seconds']:.0f} s."
+    )
+
+
+def curves(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Loss (logarithm) and PSNR over steps, evenly thinned; the newest row is always there."""
+    if len(rows) > POINTS:
+        rows = [rows[round(k * (len(rows) - 1) / (POINTS - 1))] for k in range(POINTS)]
+    steps = np.array([row["step"] for row in rows], float)
+    loss = np.array([max(row["loss"], 1e-12) for row in rows], float)
+    psnr = np.array([np.nan if row.get("psnr") is None else row["psnr"] for row in rows], float)
+    return [
+        chart(steps, "log10 loss", [("log10 loss", np.log10(loss), BLUE, {})]),
+        chart(steps, "PSNR of the rays, dB", [("PSNR", psnr, ORANGE, {})]),
+    ]

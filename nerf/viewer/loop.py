@@ -1,0 +1,258 @@
+"""One thread that renders for all who watch: the newest pose of each, the coarse pictures first."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from data.scene import Camera
+from nerf.cameras import Cameras
+from nerf.console import console
+from nerf.occupancy import Occupancy
+from nerf.render import Renderer, Seen
+from nerf.space import Space
+from nerf.viewer.crop import Box, cropped
+from nerf.viewer.frames import Frame, Pace, Superseded
+from nerf.viewer.live import Live, Snapshot
+
+FIRST = 0.07
+"""Seconds that the first level of a picture may take."""
+SLICE = 0.1
+"""Seconds of rendering after which others have their turn."""
+SHARE = 0.25
+"""Part of the time that is rendered while training goes on."""
+WARM = 4096
+"""Pixels that are rendered before anybody comes."""
+REFRESH = 2.0
+"""Seconds between two pictures of a scene that is being trained, at least."""
+
+
+class Wish(NamedTuple):
+    """What a watcher wants to see: what of it changes which rays are asked, and of what."""
+
+    camera: Camera
+    background: str = "white"
+    normals: bool = False
+    box: Box | None = None
+    photograph: int | None = None
+    """Number of the photograph whose camera it is."""
+
+
+class Watcher:
+    """One who watches: a wish, and where pictures of it go."""
+
+    def __init__(
+        self,
+        show: Callable[[Frame, Wish, Snapshot], None],
+        fail: Callable[[Exception], None],
+    ):
+        self.show, self.fail = show, fail
+        self.wish: Wish | None = None
+        self.frame: Frame | None = None
+        self.granted: Wish | None = None
+        """What the frame is of."""
+        self.snapshot: Snapshot | None = None
+        self.redraw = False
+        self.ended = 0.0
+        """When the frame was done."""
+
+    @property
+    def fresh(self) -> bool:
+        """Whether nothing has been shown of the newest wish."""
+        if self.wish is None:
+            return False
+        return self.wish is not self.granted or (self.frame is not None and self.frame.first)
+
+
+class Loop:
+    """Renders for watchers until it is stopped."""
+
+    def __init__(self, live: Live):
+        self.live, self.pace = live, Pace()
+        self._renderers: dict[tuple[str, bool], Renderer] = {}
+        self._box: tuple[Occupancy, Box, Occupancy] | None = None
+        self._watchers: list[Watcher] = []
+        self._changed = threading.Condition()
+        self._stopped = False
+        self._thread = threading.Thread(target=self._run, name="nerf-viewer", daemon=True)
+
+    def start(self) -> None:
+        """Begins to render."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends after the slice that it is at."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify()
+        if self._thread.is_alive():
+            self._thread.join(timeout=10)
+
+    def enter(self, watcher: Watcher) -> None:
+        """Serves one more."""
+        with self._changed:
+            self._watchers.append(watcher)
+
+    def leave(self, watcher: Watcher) -> None:
+        """Serves one less."""
+        with self._changed:
+            watcher.wish = None
+            if watcher in self._watchers:
+                self._watchers.remove(watcher)
+
+    def ask(self, watcher: Watcher, wish: Wish) -> None:
+        """A watcher wants to see something else: what is rendered for the old wish is dropped."""
+        with self._changed:
+            watcher.wish = wish
+            self._changed.notify()
+
+    def draw(self, watcher: Watcher) -> None:
+        """Shows the watcher's picture again, as rendered so far."""
+        with self._changed:
+            watcher.redraw = True
+            self._changed.notify()
+
+    def renderer(self, background: str, normals: bool) -> Renderer:
+        """The renderer of a background; made once."""
+        key = (background, normals)
+        if key not in self._renderers:
+            self._renderers[key] = Renderer(self.live.model, background, normals)
+        return self._renderers[key]
+
+    def _warm_up(self) -> None:
+        """Compiles what the first page will need, and measures how fast it is then."""
+        snapshot = self.live.snapshot()
+        if snapshot is None:
+            return
+        split = self.live.split
+        at = np.random.default_rng(0).uniform(0, 1, (WARM, 2)).astype(np.float32)
+        at *= np.array([split.width, split.height], np.float32)
+        renderer, camera = self.renderer("white", False), Cameras.of(split.camera(0))
+        for compiled in (False, True):
+            for count in (WARM // 8, WARM):
+                began = time.perf_counter()
+                renderer.pixels(snapshot.params, snapshot.grid, at[:count], camera)
+                if self._stopped:
+                    return
+                if compiled:
+                    self.pace.note(count, time.perf_counter() - began)
+
+    def _run(self) -> None:
+        try:
+            self._warm_up()
+        except Exception as error:  # whoever comes will be told
+            console.print(f"viewer   {type(error).__name__}: {error}", markup=False)
+        while True:
+            with self._changed:
+                watcher = self._next()
+                while watcher is None and not self._stopped:
+                    self._changed.wait(0.2)
+                    watcher = self._next()
+                if self._stopped or watcher is None:
+                    return
+                # whoever was served goes to the end
+                self._watchers.remove(watcher)
+                self._watchers.append(watcher)
+            began = time.perf_counter()
+            try:
+                hurried = self._serve(watcher)
+            except Superseded:
+                continue
+            except Exception as error:  # one picture is lost, the page and the run are not
+                watcher.wish = watcher.granted = watcher.frame = None
+                watcher.redraw = False
+                watcher.fail(error)
+                continue
+            if self.live.training and not self.live.paused and not hurried:
+                passed = time.perf_counter() - began
+                time.sleep(min(1.0, passed * (1 / SHARE - 1)))
+
+    def _next(self) -> Watcher | None:
+        for due in (_is_fresh, _is_to_be_drawn, _is_unfinished, self._is_stale):
+            for watcher in self._watchers:
+                if due(watcher):
+                    return watcher
+        return None
+
+    def _is_stale(self, watcher: Watcher) -> bool:
+        if watcher.wish is None or watcher.snapshot is None:
+            return False
+        if time.perf_counter() < watcher.ended + REFRESH:
+            return False
+        newest = self.live.snapshot()
+        return newest is not None and newest.step != watcher.snapshot.step
+
+    def _serve(self, watcher: Watcher) -> bool:
+        """Renders a slice, and shows it; whether somebody waited for it."""
+        wish, frame = watcher.wish, watcher.frame
+        if wish is None:
+            raise Superseded
+        if watcher.redraw and frame is not None and frame.begun and wish is watcher.granted:
+            watcher.redraw = False
+            self._show(watcher)
+            return True
+        watcher.redraw = False
+        if wish is not watcher.granted or frame is None or frame.done:
+            frame = self._begin(watcher, wish)
+        first = frame.first
+        renderer = self.renderer(wish.background, wish.normals)
+        snapshot = watcher.snapshot
+        assert snapshot is not None
+
+        grid, camera = snapshot.grid, Cameras.of(wish.camera)
+        if wish.box is not None and grid is not None:
+            grid = self._cut(grid, wish.box)
+
+        def tick(done: Any) -> None:
+            if self._stopped or (watcher.wish is not wish and not first):
+                raise Superseded
+
+        def ask(at: np.ndarray) -> Seen:
+            began = time.perf_counter()
+            found = renderer.pixels(snapshot.params, grid, at, camera, tick)
+            self.pace.note(len(at), time.perf_counter() - began)
+            return found
+
+        whole = frame.advance(ask, frame.left if first else self.pace.pixels(SLICE))
+        if whole and (frame.done or not frame.quiet):
+            self._show(watcher)
+        if frame.done:
+            watcher.ended = time.perf_counter()
+        return first
+
+    def _begin(self, watcher: Watcher, wish: Wish) -> Frame:
+        snapshot = self.live.snapshot()
+        if snapshot is None:
+            time.sleep(0.05)
+            raise Superseded
+        stride = self.pace.stride(wish.camera.height, wish.camera.width, FIRST)
+        # where nobody moves, the old picture stays until the new one is as sharp
+        again = watcher.frame is not None and watcher.frame.done and wish is watcher.granted
+        watcher.frame = Frame(wish.camera, stride, quiet=again)
+        watcher.granted, watcher.snapshot = wish, snapshot
+        return watcher.frame
+
+    def _cut(self, grid: Occupancy, box: Box) -> Occupancy:
+        """The grid within a box; the last one is kept."""
+        if self._box is None or self._box[0] is not grid or self._box[1] != box:
+            self._box = (grid, box, cropped(grid, box, Space.of(self.live.model.config)))
+        return self._box[2]
+
+    def _show(self, watcher: Watcher) -> None:
+        frame, wish, snapshot = watcher.frame, watcher.granted, watcher.snapshot
+        if frame is not None and wish is not None and snapshot is not None:
+            watcher.show(frame, wish, snapshot)
+
+
+def _is_fresh(watcher: Watcher) -> bool:
+    return watcher.fresh
+
+
+def _is_to_be_drawn(watcher: Watcher) -> bool:
+    return watcher.redraw and watcher.wish is not None
+
+
+def _is_unfinished(watcher: Watcher) -> bool:
+    return watcher.frame is not None and not watcher.frame.done and watcher.wish is not None

@@ -1,0 +1,163 @@
+"""The web server of a viewer: who comes, who goes, and where it is bound."""
+
+import ipaddress
+import signal
+import socket
+import threading
+from contextlib import contextmanager
+
+import rich
+import viser
+
+from data.errors import InputError
+from nerf import paths
+from nerf.console import console
+from nerf.opened import Opened
+from nerf.viewer import poses
+from nerf.viewer.curves import Training
+from nerf.viewer.live import Live
+from nerf.viewer.loop import Loop
+from nerf.viewer.microscope import Bench
+from nerf.viewer.page import Page
+
+HOST, PORT = "127.0.0.1", 8080
+TRIES = 100
+"""Ports that are tried, one after another."""
+
+
+class Viewer:
+    """A viewer that runs in threads of its own until it is stopped."""
+
+    def __init__(self, live: Live, host: str = HOST, port: int = PORT):
+        self.live = live
+        free = free_port(host, port)
+        self.loop = Loop(live)
+        self._pages: dict[int, Page] = {}
+        with _quiet():
+            self.server = viser.ViserServer(host, free, label="∇NeRF", verbose=False)
+        self.host, self.port = host, self.server.get_port()
+        self.moved = 0 < port != self.port
+        """Whether the port that was asked for is another's."""
+        self.server.gui.configure_theme(show_logo=False, show_share_button=False)
+        self._stand()
+        self.bench = Bench(live)
+        self.training = Training(self.server, live) if live.training else None
+        self.loop.start()
+        self.server.on_client_connect(self._enter)
+        self.server.on_client_disconnect(self._leave)
+
+    @property
+    def url(self) -> str:
+        """Where a browser finds it."""
+        host = {"0.0.0.0": "localhost", "::": "localhost"}.get(self.host, self.host)
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    def stop(self) -> None:
+        """Frees the port and ends its threads."""
+        if self.training is not None:
+            self.training.stop()
+        with _quiet():
+            self.server.stop()
+        self.loop.stop()
+
+    def _stand(self) -> None:
+        """Where a browser's camera is at first: at the first training photograph."""
+        split = self.live.split
+        up = paths.upright(split.poses.astype(float))
+        self.server.scene.set_up_direction(tuple(up))
+        first = split.camera(0)
+        place, ahead = first.pose[:, 3], -first.pose[:, 2]
+        camera = self.server.initial_camera
+        camera.position = place
+        camera.look_at = place + ahead * max(float(-place @ ahead), 0.5)
+        camera.up = up
+        camera.fov = poses.fov_of(first)
+
+    def _enter(self, client: viser.ClientHandle) -> None:
+        self._pages[client.client_id] = Page(
+            client, self.live, self.loop, self.bench, is_loopback(self.host)
+        )
+
+    def _leave(self, client: viser.ClientHandle) -> None:
+        page = self._pages.pop(client.client_id, None)
+        if page is not None:
+            page.leave()
+
+
+def serve(shown: Opened | Live, host: str = HOST, port: int = PORT) -> Viewer:
+    """Starts a viewer and returns at once; InputError if it can't be bound there.
+
+    A port that is in use is left alone: the next free one is taken. 0 is any.
+    """
+    return Viewer(shown if isinstance(shown, Live) else Live.of(shown), host, port)
+
+
+def free_port(host: str, port: int) -> int:
+    """The first port from `port` on that nobody listens at; 0 for 0. InputError if none is."""
+    if not 0 <= port <= 65535:
+        raise InputError(f"--port {port}: ports are numbers from 0 (any free one) to 65535")
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except (socket.gaierror, UnicodeError) as error:
+        raise InputError(f"--host {host}: no such address; 127.0.0.1 is this machine") from error
+    last = None
+    for number in range(port, min(port + TRIES, 65536)):
+        with socket.socket(family, socket.SOCK_STREAM) as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                tried.bind((address[0], number))
+                tried.listen(1)
+                return number
+            except OSError as error:
+                last = error
+                if error.errno not in (98, 48, 13, 10048):  # in use, or not allowed
+                    break
+    raise InputError(f"--host {host} --port {port}: can't listen there: {last}")
+
+
+def say(viewer: Viewer, asked: int) -> None:
+    """Prints where the viewer is, and what is to be known of that."""
+    if viewer.moved:
+        console.print(f"port     {asked} is in use: {viewer.port} instead")
+    if not is_loopback(viewer.host):
+        console.print(
+            f"warning  {viewer.host} is open to the network: whoever reaches it can look at the "
+            "run and use this machine to render"
+        )
+    console.print(f"viewer   {viewer.url}  (Ctrl-C ends it)", markup=False)
+
+
+def until_asked_to_end() -> None:
+    """Waits for Ctrl-C, or for a signal that asks the process to end."""
+    ended = threading.Event()
+    before = {
+        number: signal.signal(number, lambda *_: ended.set())
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        while not ended.wait(0.5):  # a wait without end would not hear Ctrl-C on every system
+            pass
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a server that is bound there."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+@contextmanager
+def _quiet():
+    """viser prints a frame with its address; the viewer says that itself."""
+    printer = rich.get_console()
+    before, printer.quiet = printer.quiet, True
+    try:
+        yield
+    finally:
+        printer.quiet = before
