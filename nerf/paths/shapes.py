@@ -116,7 +116,8 @@ def swing(taken: Taken) -> Track:
         return taken.centre + distance * (math.cos(e) * level + math.sin(e) * taken.up)
 
     said = "ellipse on the side from which the photographs were taken"
-    return evenly(Track(_looking(place, taken), True, said, BENDS))
+    # at even speed a narrow ellipse would turn round with a jerk: as a pendulum does it slows down
+    return Track(_looking(place, taken), True, said, BENDS)
 
 
 def spiral(taken: Taken, focus: float | None = None) -> Track:

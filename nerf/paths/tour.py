@@ -28,7 +28,7 @@ def interpolate(split: Split, frames: int) -> Track:
     them does not cut through what they look at.
     """
     chosen = np.unique(np.linspace(0, len(split) - 1, min(len(split), MOST)).round().astype(int))
-    keys = [Keyframe.of(split.camera(k)) for k in chosen]
+    keys = [Keyframe.of(split.camera(int(k))) for k in chosen]
     order = shortest(keys)
     calls = max(FEWEST, frames // FRAMES_A_LEG + 1)
     taken = Taken.of(split)
