@@ -8,12 +8,15 @@ import sys
 import time
 
 import imageio.v2 as imageio
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
 
+from calculus import radiance
+from data.errors import InputError
 from data.load import load
-from nerf import cli, film, paths
+from nerf import cli, film, paths, views
 from nerf.film.look import distances, normal_picture
 from nerf.film.scale import Scale
 from nerf.render import Picture
@@ -119,7 +122,7 @@ def test_overwrite_replaces_films_and_folders_of_pictures(run, tmp_path, capsys)
 
 def test_a_killed_film_goes_on_and_no_frame_is_rendered_twice(run, tmp_path):
     out = tmp_path / "film"
-    arguments = ["render", run, "--out", out, "--frames", 400, "--resolution", "60x60"]
+    arguments = ["render", run, "--out", out, "--frames", 60, "--resolution", "40x40"]
     command = [sys.executable, "-m", "nerf.cli", *map(str, arguments)]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     kept = tmp_path / ".film.frames"
@@ -132,12 +135,12 @@ def test_a_killed_film_goes_on_and_no_frame_is_rendered_twice(run, tmp_path):
         process.send_signal(signal.SIGKILL)
         process.wait()
     before = {file.name: file.stat().st_mtime_ns for file in kept.glob("*.png")}
-    assert 5 <= len(before) < 400, "it was not killed in the middle"
+    assert 5 <= len(before) < 60, "it was not killed in the middle"
     assert not out.exists()
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert f"kept {len(before)} of 400 frames" in done.stdout
+    assert f"kept {len(before)} of 60 frames" in done.stdout
     after = {file.name: file.stat().st_mtime_ns for file in out.iterdir()}
-    assert len(after) == 400 and before.items() <= after.items()
+    assert len(after) == 60 and before.items() <= after.items()
     assert not kept.exists()
 
 
@@ -187,8 +190,6 @@ def test_a_broken_frame_and_a_broken_receipt_are_rendered_again(tmp_path):
 
 
 def test_two_at_one_film(tmp_path):
-    from data.errors import InputError
-
     reel = film.reel.Reel(tmp_path / "film", {}, 3)
     with (
         reel.opened(),
@@ -203,16 +204,10 @@ def test_distances_in_a_forward_facing_scene_are_those_of_the_world():
     space = Space("forward", slope=(0.6, 0.6))
     key = paths.Keyframe(np.concatenate([np.eye(3), [[0.1], [0.05], [0.2]]], axis=1), 50.0)
     camera = key.camera(9, 7)
-    from nerf import views
-
     y, x = np.mgrid[0:7, 0:9] + 0.5
     d = views.rays(camera, np.stack([x.ravel(), y.ravel()], axis=-1))
     true = ((5 + 0.2) / -d[:, 2]).reshape(7, 9)
     # where the wall is on rays of the field's space: its z there is 1 - 2 / depth
-    import jax.numpy as jnp
-
-    from calculus import radiance
-
     o_field, d_field = space.entered(
         jnp.tile(jnp.array([0.1, 0.05, 0.2]), (63, 1)), jnp.asarray(d, jnp.float32), radiance
     )
