@@ -19,6 +19,7 @@ inspect     what a scene is before it is trained, and what looks wrong in it
 views       points to pixels, pixels to rays: what the cameras of a split see
 plot        cameras, drawn
 photos/     photographs or a video -> a scene, by structure from motion
+report/     pages about runs, and runs side by side
 truth/      what was recovered against what is known: distances, opacity, density
 pictures    panels, depth in colour
 console     what a run says while it runs

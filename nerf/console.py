@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from tensorboardX import SummaryWriter
 
-from nerf import memory
+from nerf import machine, memory
 from nerf.config import Config, replace_text
 from nerf.train import Progress as Told
 from nerf.train import learning_rate
@@ -30,12 +29,12 @@ PLAIN_SECONDS = 10.0
 def say_device() -> None:
     """The first line of a run: device, memory, precision."""
     device = jax.devices()[0]
-    name = f"CPU, {os.cpu_count()} cores" if device.platform == "cpu" else device.device_kind
     precision = "float32"
     if device.platform != "cpu":
         precision += ", matrix products as fast as the device does them by default"
     console.print(
-        f"device   {name}; {memory.available() / 2**30:.0f} GiB of memory; precision {precision}"
+        f"device   {machine.device()}; {memory.available() / 2**30:.0f} GiB of memory; "
+        f"precision {precision}"
     )
 
 
@@ -64,7 +63,7 @@ def metrics_log(
     since = {"seconds": seconds, "rays": 0, "samples": 0}
     file = run / "metrics.jsonl"
     if file.exists():  # steps that a killed run took after its last checkpoint are taken again
-        kept = [line for line in file.read_text().splitlines() if json.loads(line)["step"] <= step]
+        kept = [line for line in file.read_text().splitlines() if _step_of(line) <= step]
         replace_text(file, "".join(f"{line}\n" for line in kept))
     with (
         file.open("a", encoding="utf-8") as lines,
@@ -101,6 +100,14 @@ def metrics_log(
             since.update(seconds=told.seconds, rays=0, samples=0)
 
         yield log
+
+
+def _step_of(line: str) -> float:
+    """The step of a line of metrics.jsonl; beyond all of one that was cut short."""
+    try:
+        return float(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return math.inf
 
 
 @contextmanager

@@ -39,3 +39,9 @@ def keep_memory() -> bool:
     }
     done = [tell(name, value) for name, value in settings.items()]
     return done == [1] * len(settings)
+
+
+def device() -> str:
+    """What JAX computes on, in words."""
+    first = jax.devices()[0]
+    return f"CPU, {os.cpu_count()} cores" if first.platform == "cpu" else first.device_kind

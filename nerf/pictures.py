@@ -14,6 +14,7 @@ __all__ = [
     "depth_range",
     "over",
     "panel",
+    "parts",
     "quantised",
     "save",
     "save_film",
@@ -29,6 +30,8 @@ _DARK_TO_LIGHT = np.array(
 PANEL_WIDTH = 200
 """Pixels that each picture of a panel has at least."""
 
+ERROR_SHOWN = 5
+"""Times which errors are shown, on the scale of `scaled`."""
 
 def quantised(colour: Float[np.ndarray, "*shape"]) -> UInt8[np.ndarray, "*shape"]:
     """Colours in [0, 1] as 8 bits, as a file holds them."""
@@ -71,19 +74,29 @@ def depth_picture(
     return np.round(nearness * opacity + 255 * (1 - opacity)).astype(np.uint8)
 
 
-def panel(
-    photograph: Float[np.ndarray, "h w 3"], pixels: Picture, caption: str
-) -> UInt8[np.ndarray, "_ _ 3"]:
-    """photograph | rendering | error | depth, side by side under their names."""
+def parts(
+    photograph: Float[np.ndarray, "h w 3"], pixels: Picture
+def parts(
+    photograph: Float[np.ndarray, "h w 3"], pixels: Picture
+) -> dict[str, UInt8[np.ndarray, "h w 3"]]:
+    """photograph, rendering, error and depth of a view, each as a picture of its own."""
     error = np.abs(np.clip(pixels.colour, 0, 1) - photograph).mean(-1)
-    return side_by_side(
-        {
-            "photograph": quantised(photograph),
-            f"rendering: {caption}": quantised(pixels.colour),
-            "error, 5-fold": scaled(5 * error),
-            "depth, near is light": depth_picture(pixels),
-        }
-    )
+    return {
+        "photograph": quantised(photograph),
+        "rendering": quantised(pixels.colour),
+        "error": scaled(ERROR_SHOWN * error),
+        "depth": depth_picture(pixels),
+    }
+
+
+def panel(shown: dict[str, UInt8[np.ndarray, "h w 3"]], caption: str) -> UInt8[np.ndarray, "_ _ 3"]:
+    """photograph | rendering | error | depth, `parts`, side by side under their names."""
+    titles = {
+        "rendering": f"rendering: {caption}",
+        "error": f"error, {ERROR_SHOWN}-fold",
+        "depth": "depth, near is light",
+    }
+    return side_by_side({titles.get(name, name): part for name, part in shown.items()})
 
 
 def side_by_side(titled: dict[str, UInt8[np.ndarray, "h w 3"]]) -> UInt8[np.ndarray, "_ _ 3"]:

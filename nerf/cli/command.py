@@ -10,9 +10,11 @@ from nerf.machine import prepare
 COMMANDS = {
     "train": "Fit a field to a scene's photographs.",
     "eval": "Render the held-out views of a run, and measure them.",
+    "compare": "Hold evaluated runs against one another.",
     "truth": "Compare a run with its scene's exact distances and density.",
     "render": "Render a run along a camera path.",
     "view": "Look at a run in the web browser.",
+    "export": "A run as a mesh, points, a grid of numbers, or a page to look at.",
     "inspect": "Look a scene over before it is trained.",
     "photos": "Make a scene from photographs or a video.",
     "check": "Hold derivatives by hand against JAX's.",

@@ -11,11 +11,12 @@ from nerf.console import bar, console
 from nerf.evaluate import BACKGROUND, evaluate
 from nerf.opened import open_run
 from nerf.render import Renderer
+from nerf.report import evaluation as report
 
 
 @dataclass(frozen=True)
 class Arguments:
-    """Render the held-out views of a run; write RUN/eval/metrics.json and pictures beside it."""
+    """Render the held-out views of a run; write RUN/eval: metrics.json, pictures, a page."""
 
     run: tyro.conf.Positional[Path]
     """Folder of the run."""
@@ -61,11 +62,14 @@ def evaluate_run(
             run / "eval",
             tick,
             exposure,
+            int(state.step),
         )
+    page = report.write(run)
     console.print(
         f"held out {metrics['psnr']:.2f} dB PSNR, {metrics['ssim']:.4f} SSIM over {count} views "
         f"({split_name}, {split.width}x{split.height}, {BACKGROUND} background"
         f"{', right halves, exposure by the left ones' * exposure})\n"
-        f"pictures {run / 'eval' / 'overview.png'}: photograph | rendering | error | depth"
+        f"pictures {run / 'eval' / 'overview.png'}: photograph | rendering | error | depth\n"
+        f"page     {page}: opens in a browser"
     )
     return metrics

@@ -119,6 +119,13 @@ def test_eval_writes_metrics_and_pictures(run, capsys):
     assert (run / "eval" / "views" / "test_r_3.png").is_file()
     with Image.open(run / "eval" / "overview.png") as overview:
         assert overview.width % 4 == 0
+    receipt = json.loads((run / "eval" / "receipt.json").read_text())
+    assert receipt["steps"] == 40 and receipt["parameters"] > 1000
+    page = (run / "eval" / "index.html").read_text()
+    for name in ("test_r_0", "test_r_3", "test_r_6"):
+        for part in ("photograph", "rendering", "error", "depth"):
+            assert f'src="views/{name}.{part}.webp"' in page
+            assert (run / "eval" / "views" / f"{name}.{part}.webp").is_file()
 
 
 @pytest.mark.parametrize("name", ["film.mp4", "film.gif", "frames"])
@@ -316,7 +323,7 @@ def test_the_demo_end_to_end(tmp_path, capsys):
     )  # fmt: skip
     assert code == 0
     assert f"all of it is in {folder}" in capsys.readouterr().out
-    for made in ("eval/metrics.json", "eval/overview.png", "orbit.mp4"):
+    for made in ("eval/metrics.json", "eval/overview.png", "eval/index.html", "orbit.mp4"):
         assert (folder / made).is_file()
 
 

@@ -111,7 +111,7 @@ def test_depth_picture_of_nothing():
 
 def test_panel_holds_four_pictures():
     pixels = some_pixels()
-    panel = pictures.panel(np.zeros((20, 30, 3)), pixels, "r_0")
+    panel = pictures.panel(pictures.parts(np.zeros((20, 30, 3)), pixels), "r_0")
     height, width, _ = panel.shape
     assert width % (4 * 30) == 0 and width >= 4 * pictures.PANEL_WIDTH
     assert height == 16 + 20 * (width // 120)

@@ -1,0 +1,180 @@
+"""`nerf export` from the command line: files that can be read, and mistakes in one line."""
+
+import shutil
+
+import numpy as np
+import pytest
+import trimesh
+
+from nerf.export import html
+from tests.nerf.conftest import ROOT
+from tests.nerf.in_closed_form import away
+from tests.nerf.test_cli import mistake, nerf
+
+MARBLES = ROOT / "data" / "scenes" / "marbles"
+SMALL = (
+    *("--data.downscale", 4, "--field.log2-rows", 13, "--field.levels", 6),
+    *("--field.finest", 64, "--field.trunk-width", 32, "--field.head-width", 32),
+    *("--sampling.steps", 192, "--occupancy.cells", 32, "--training.rays", 1024),
+    *("--training.samples", 32768),
+)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run of the bundled scene of some seconds, that shows its marbles."""
+    folder = tmp_path_factory.mktemp("runs") / "small"
+    config = ROOT / "configs" / "fast.toml"
+    told = ("--scene", MARBLES, *SMALL, "--steps", 250, "--run", folder)
+    assert nerf("train", config, *told) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def made(run, tmp_path_factory):
+    """All that one call exports of it."""
+    out = tmp_path_factory.mktemp("out")
+    several = (
+        *("--mesh", out / "a.ply", "--points", out / "p.ply", "--grid", out / "g.npz"),
+        *("--html", out / "page.html", "--resolution", 64, "--count", 4000),
+    )
+    assert nerf("export", run, *several) == 0
+    return out
+
+
+def read(file):
+    mesh = trimesh.load(file, process=False)
+    if isinstance(mesh, trimesh.Scene):  # as .glb is
+        (mesh,) = mesh.geometry.values()
+    return mesh
+
+
+def test_a_run_of_photographs_gives_a_mesh_near_the_truth(made, capsys):
+    mesh = read(made / "a.ply")
+    off, cell = np.abs(away(mesh.vertices)), 3 / 64
+    with capsys.disabled():
+        print(
+            f"\n  {len(off)} vertices, cell {cell:.3f}: {np.median(off):.4f} median to the surface,"
+            f" {np.mean(off < cell):.1%} within a cell"
+        )
+    assert len(off) > 3000 and np.median(off) < cell and np.mean(off < cell) > 0.7
+    np.testing.assert_allclose(np.linalg.norm(mesh.vertex_normals, axis=-1), 1, atol=1e-3)
+    colours = mesh.visual.vertex_colors[:, :3].astype(float)
+    assert colours.std(axis=0).min() > 20, "marbles of many colours"
+
+
+@pytest.mark.parametrize("ending", [".glb", ".obj"])
+def test_every_format_holds_the_same_mesh(run, made, tmp_path, ending):
+    other = tmp_path / f"deep/er/a{ending}"
+    assert nerf("export", run, "--mesh", other, "--resolution", 64) == 0
+    a, b = read(made / "a.ply"), read(other)
+    np.testing.assert_allclose(b.vertices, a.vertices, atol=1e-5)
+    np.testing.assert_array_equal(b.faces, a.faces)
+    np.testing.assert_allclose(b.vertex_normals, a.vertex_normals, atol=1e-3)
+    colours = b.visual.vertex_colors.astype(int) - a.visual.vertex_colors
+    assert np.abs(colours[:, :3]).max() <= 1
+    assert list(other.parent.iterdir()) == [other]
+
+
+def test_points_and_grid_agree_with_the_mesh(made):
+    points = trimesh.load(made / "p.ply")
+    assert points.vertices.shape == (4000, 3) and points.colors.shape[0] == 4000
+    assert b"property float nx" in (made / "p.ply").read_bytes()[:400]
+    assert np.median(np.abs(away(np.asarray(points.vertices)))) < 3 / 64
+    with np.load(made / "g.npz") as told:
+        density, M = told["density"], told["index_to_user"]
+        threshold, bounds, colour = told["threshold"], told["bounds"], told["colour"]
+    assert density.shape == (65, 65, 65) and colour.shape == (65, 65, 65, 3)
+    np.testing.assert_allclose(bounds, [[-1.5] * 3, [1.5] * 3], atol=1e-5)
+    mesh = read(made / "a.ply")
+    index = (mesh.vertices - M[:3, 3]) @ np.linalg.inv(M[:3, :3]).T
+    # each vertex lies between a corner that is denser than the threshold and one that is not
+    low, high = (
+        density[tuple(np.clip(f(index + e), 0, 64).astype(int).T)]
+        for f, e in ((np.floor, 1e-3), (np.ceil, -1e-3))
+    )
+    assert np.mean((low > threshold) != (high > threshold)) > 0.98
+    assert colour[density > threshold].any(axis=-1).mean() > 0.99
+
+
+def test_the_page_holds_the_points_that_it_was_given(made, tmp_path):
+    text = (made / "page.html").read_text()
+    about, found = html.unpacked(text)
+    assert about["name"] == "marbles" and about["count"] == len(found.points) > 3000
+    assert len(about["cameras"]) == 64 and np.array(about["cameras"]).shape == (64, 3, 4)
+    # nothing is fetched: no address but the namespace-free page itself
+    for word in ("http://", "https://", "src=", "@import", "url("):
+        assert word not in text.replace("img-src data:", "")
+    np.testing.assert_allclose(about["centre"], 0, atol=1e-4)
+    np.testing.assert_allclose(about["up"], [0, 0, 1], atol=1e-3)
+    # written again, and read again, it is the same to the last step of its numbers
+    view = html.View(
+        *(np.array(about[k]) for k in ("centre", "up", "start")),
+        about["fov"],
+        np.array(about["cameras"]),
+        np.array(about["slopes"]),
+    )
+    again = tmp_path / "again.html"
+    html.write(again, found, view, "</script><b>", "m")
+    other, points = html.unpacked(again.read_text())
+    extent = np.array(about["high"]) - about["low"]
+    np.testing.assert_allclose(points.points, found.points, atol=extent.max() / 65535)
+    np.testing.assert_array_equal(points.colours, found.colours)
+    np.testing.assert_allclose(points.normals, found.normals, atol=1 / 127)
+    np.testing.assert_allclose(points.radii, found.radii, rtol=0.02)
+    assert other["name"] == "</script><b>" and again.read_text().count("</script>") == 3
+
+
+def test_mistakes_are_one_line_each(run, made, tmp_path, capsys):
+    def refused(*arguments):
+        said = mistake(capsys, "export", run, *arguments)
+        assert not list(tmp_path.glob("*.*")), "nothing was left behind"
+        return said
+
+    out = tmp_path / "m.ply"
+    assert "--mesh, --points, --grid or --html" in refused()
+    assert "unknown ending" in refused("--mesh", tmp_path / "m.stl")
+    assert "unknown ending" in refused("--html", tmp_path / "page")
+    (made / "folder.ply").mkdir()
+    assert "is a folder" in refused("--mesh", made / "folder.ply", "--overwrite")
+    assert "at least 2" in refused("--mesh", out, "--resolution", 0)
+    assert "GiB of memory" in refused("--grid", tmp_path / "g.npz", "--resolution", 100000)
+    assert "--count 0" in refused("--points", out, "--count", 0)
+    assert "at most" in refused("--html", tmp_path / "p.html", "--count", 10**6)
+    assert "--keep 2" in refused("--mesh", out, "--keep", 2)
+    assert "--threshold -1" in refused("--mesh", out, "--threshold", -1)
+    assert "--threshold nan" in refused("--mesh", out, "--threshold", "nan")
+    assert "named twice" in refused("--mesh", out, "--points", out)
+    assert "try --threshold" in refused("--mesh", out, "--threshold", 1e9, "--resolution", 16)
+    (tmp_path / "file").write_text("in the way")
+    assert "can't be written" in refused("--mesh", tmp_path / "file" / "m.ply")
+    there = (made / "a.ply").read_bytes()
+    assert "--overwrite" in refused("--mesh", made / "a.ply", "--resolution", 16)
+    assert (made / "a.ply").read_bytes() == there
+
+
+def test_what_was_there_stays_until_the_new_is_whole(run, made, tmp_path, capsys, monkeypatch):
+    out = tmp_path / "m.ply"
+    shutil.copy(made / "a.ply", out)
+    there = out.read_bytes()
+
+    def full(mesh, file):
+        file.write_bytes(b"half")
+        raise OSError(28, "No space left on device", str(out))
+
+    with monkeypatch.context() as changed:
+        changed.setattr("nerf.export.files.save_mesh", full)
+        told = ("--mesh", out, "--overwrite", "--resolution", 16, "--hidden")
+        assert "No space left" in mistake(capsys, "export", run, *told)
+    assert out.read_bytes() == there and list(tmp_path.iterdir()) == [out]
+    assert nerf("export", run, *told) == 0
+    assert out.read_bytes() != there and list(tmp_path.iterdir()) == [out]
+
+
+def test_a_run_without_a_checkpoint(run, tmp_path, capsys):
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    shutil.copy(run / "config.toml", bare)
+    said = mistake(capsys, "export", bare, "--mesh", tmp_path / "m.ply")
+    assert str(bare) in said
+    assert not (tmp_path / "m.ply").exists()
