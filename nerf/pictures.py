@@ -33,6 +33,7 @@ PANEL_WIDTH = 200
 ERROR_SHOWN = 5
 """Times which errors are shown, on the scale of `scaled`."""
 
+
 def quantised(colour: Float[np.ndarray, "*shape"]) -> UInt8[np.ndarray, "*shape"]:
     """Colours in [0, 1] as 8 bits, as a file holds them."""
     return np.round(np.clip(colour, 0, 1) * 255).astype(np.uint8)
@@ -74,8 +75,6 @@ def depth_picture(
     return np.round(nearness * opacity + 255 * (1 - opacity)).astype(np.uint8)
 
 
-def parts(
-    photograph: Float[np.ndarray, "h w 3"], pixels: Picture
 def parts(
     photograph: Float[np.ndarray, "h w 3"], pixels: Picture
 ) -> dict[str, UInt8[np.ndarray, "h w 3"]]:
