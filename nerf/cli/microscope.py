@@ -59,7 +59,7 @@ def run(arguments: list[str]) -> int:
         draw.check(told.out)
     if told.film is not None:
         film.check(told.film, told.overwrite)
-    for file in (told.out, numbers, told.film):
+    for file in (told.out, numbers):
         if file is not None:
             _refuse_existing(file, told.overwrite)
     if told.film is not None:

@@ -29,7 +29,7 @@ def test_states_are_recorded_and_played(run, tmp_path, capsys):
     look = "microscope", run, "--view", 3, "--pixel"
     assert nerf(*look, "20,30", "--film", film) == 0
     assert imageio.v3.improps(film).shape == (4, 720, 1280, 3)
-    assert "exists already" in mistake(capsys, *look, "20,30", "--film", film)
+    assert "--overwrite" in mistake(capsys, *look, "20,30", "--film", film)
     assert "--record-ray 3,20,31" in mistake(capsys, *look, "20,31", "--film", tmp_path / "a.gif")
     assert "train" in mistake(
         capsys, *look, "20,30", "--film", tmp_path / "a.gif", "--split", "test"
