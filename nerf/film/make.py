@@ -1,7 +1,7 @@
 """The film of a run along a path."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ from nerf.film.scale import Scale
 from nerf.opened import Opened
 from nerf.paths.choose import Shot, Views, choose, framed
 from nerf.render import BACKGROUNDS, Renderer
+from nerf.report.receipt import versions
 from nerf.space import Space
 
 PIXEL_BYTES = 700
@@ -105,7 +106,7 @@ def make(opened: Opened, scene: Scene, request: Request) -> Made:
         except KeyboardInterrupt:
             console.print("frames   those done are kept: the same command goes on with the rest")
             raise
-        reel.finish(views.fps)
+        reel.finish(views.fps, request.overwrite)
     return Made(views, len(kept), size)
 
 
@@ -128,20 +129,23 @@ def receipt(opened: Opened, request: Request, views: Views) -> dict[str, Any]:
         "path": request.shot.path,
         "views": len(views),
         "cameras": _digest(_numbers(views)),
+        "made_by": versions(),
         "size": [views[0].width, views[0].height],
         "show": list(request.shows),
         "background": request.background,
     }
 
 
-def _numbers(views: Views, most: int = 500) -> list[np.ndarray]:
-    """Numbers of the cameras of a film; of a long one, of cameras all along it."""
-    which = np.unique(np.linspace(0, len(views) - 1, min(len(views), most)).round().astype(int))
-    cameras = [views[int(k)] for k in which]
-    return [np.concatenate([np.ravel(c.pose), c.intrinsics]) for c in cameras]
+def _numbers(views: Views) -> Iterator[np.ndarray]:
+    """The numbers of each camera of a film, lenses included."""
+    for camera in views:
+        yield np.concatenate([np.ravel(camera.pose), camera.intrinsics])
+        # a pinhole is not a lens whose coefficients are 0: they may be rendered otherwise
+        bent = np.zeros(0) if camera.distortion is None else camera.distortion
+        yield np.array([camera.width, camera.height, camera.fisheye, *bent], np.float64)
 
 
-def _digest(arrays: Sequence[Any]) -> str:
+def _digest(arrays: Iterable[Any]) -> str:
     found = hashlib.blake2b(digest_size=16)
     for array in arrays:
         found.update(np.ascontiguousarray(array).tobytes())

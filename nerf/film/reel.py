@@ -65,7 +65,9 @@ class Reel:
             found, same = {}, False
         if not same:
             for old in self.folder.iterdir():
-                if old.name != "lock":
+                if old.is_dir():
+                    shutil.rmtree(old)
+                elif old.name != "lock":
                     old.unlink()
             self._tell()
             return []
@@ -85,9 +87,10 @@ class Reel:
         """Keeps a frame."""
         write.save_png(picture, self.file(frame))
 
-    def finish(self, fps: float | int) -> None:
-        """Makes the film, and removes what was kept for it."""
-        write.assemble([self.file(k) for k in range(self._count)], self._out, fps)
+    def finish(self, fps: float | int, overwrite: bool | None = None) -> None:
+        """Makes the film, and removes what was kept for it; `overwrite` as in `write.check`."""
+        files = [self.file(k) for k in range(self._count)]
+        write.assemble(files, self._out, fps, overwrite)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

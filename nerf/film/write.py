@@ -1,7 +1,9 @@
 """Frames -> a film. Frames are read from disk one at a time: memory does not grow with the film."""
 
+import errno
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -20,6 +22,8 @@ LARGEST = {".mp4": 16384, ".gif": 65535, ".webp": 16383}
 """Endings of films, and how many pixels their pictures may be wide and high."""
 COMPRESSION = 1
 """Of frames on disk (zlib's): they are read once or twice and go."""
+PICTURE = re.compile(r"\d{4,}\.png")
+"""What the pictures of a film are called; nothing else in a folder is ever removed."""
 
 
 def check(out: Path, overwrite: bool | None = None) -> None:
@@ -44,7 +48,7 @@ def check(out: Path, overwrite: bool | None = None) -> None:
             raise InputError(
                 f"{out}: holds something already; name a new folder for the pictures{more}"
             )
-        if not all(re.fullmatch(r"\d{4,}\.png", file.name) for file in out.iterdir()):
+        if not _only_pictures(out):
             raise InputError(
                 f"{out}: holds more than a film's pictures, and is not replaced; name a new folder"
             )
@@ -59,19 +63,24 @@ def check_size(out: Path, width: int, height: int) -> None:
         )
 
 
-def save(frames: Iterable[UInt8[np.ndarray, "h w 3"]], out: Path, fps: float | int) -> None:
+def save(
+    frames: Iterable[UInt8[np.ndarray, "h w 3"]],
+    out: Path,
+    fps: float | int,
+    overwrite: bool | None = None,
+) -> None:
     """Write frames as .mp4, .gif or .webp, or as numbered PNG into a folder (no ending).
 
-    A film that can't be finished leaves what was there before.
+    A film that can't be finished leaves what was there before; `overwrite` as in `check`.
     """
-    check(out)
+    check(out, overwrite)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".film-") as beside:
         files = []
         for k, frame in enumerate(frames):
             files.append(Path(beside) / f"{k:04d}.png")
             save_png(frame, files[-1])
-        assemble(files, out, fps)
+        assemble(files, out, fps, overwrite)
 
 
 def save_png(frame: UInt8[np.ndarray, "h w 3"], file: Path) -> None:
@@ -81,30 +90,80 @@ def save_png(frame: UInt8[np.ndarray, "h w 3"], file: Path) -> None:
     part.replace(file)
 
 
-def assemble(files: Sequence[Path], out: Path, fps: float | int) -> None:
-    """Makes a film of pictures that lie in one folder, under `out`; moves them if that is a folder.
+def assemble(
+    files: Sequence[Path], out: Path, fps: float | int, overwrite: bool | None = None
+) -> None:
+    """Makes a film of pictures that lie together in a folder beside `out`; they stay there.
 
-    InputError if the film can't be written; what was there before stays then.
+    InputError if the film can't be written, or if by now something is there that `check` refuses;
+    it stays as it is then.
     """
     if not files:
         raise InputError(f"{out}: no frame to write")
-    if not out.suffix:
-        out.mkdir(parents=True, exist_ok=True)
-        for old in out.iterdir():
-            old.unlink()
-        for file in files:
-            file.replace(out / file.name)
-        return
-    part = files[0].parent / f"film{out.suffix.lower()}"
-    write = {".mp4": _mp4, ".gif": _gif, ".webp": _webp}[out.suffix.lower()]
+    check(out, overwrite)
     try:
-        write(files, part, fps)
+        if not out.suffix:
+            _folder(files, out)
+            return
+        part = files[0].parent / f"film{out.suffix.lower()}"
+        {".mp4": _mp4, ".gif": _gif, ".webp": _webp}[out.suffix.lower()](files, part, fps)
+        if not part.is_file() or part.stat().st_size == 0:
+            raise InputError(f"{out}: ffmpeg could not write it")
+        check(out, overwrite)  # again: a long film takes minutes
+        part.replace(out)
     except (OSError, ValueError) as error:
         reason = (str(error).strip() or "no reason given").splitlines()[-1][-160:]
         raise InputError(f"{out}: could not be written: {reason}") from error
-    if not part.is_file() or part.stat().st_size == 0:
-        raise InputError(f"{out}: ffmpeg could not write it")
-    part.replace(out)
+
+
+def _folder(files, out):
+    """All pictures at once: a folder of them is renamed into place, and the old one goes then."""
+    fresh, before = files[0].parent / "film", files[0].parent / "before"
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir()
+    for file in files:
+        try:
+            os.link(file, fresh / file.name)
+        except OSError:  # a file system without links
+            shutil.copy2(file, fresh / file.name)
+    if before.exists():  # of a process that was killed just between the two names
+        _remove_pictures(before)
+    out = out.resolve()
+    try:
+        if out.exists() and any(out.iterdir()):
+            out.replace(before)
+    except OSError as error:
+        if error.errno not in (errno.EXDEV, errno.EBUSY):
+            raise
+        _remove_pictures(out, folder=False)  # a volume of its own, which has no other name
+    try:
+        if before.exists() and not _only_pictures(before):
+            raise InputError(f"{out}: holds more than a film's pictures by now; name a new folder")
+        try:
+            fresh.replace(out)
+        except OSError as error:
+            if error.errno not in (errno.EXDEV, errno.EBUSY):
+                raise
+            shutil.copytree(fresh, out, dirs_exist_ok=True)
+    except BaseException:
+        if before.exists():
+            before.replace(out)
+        raise
+    if before.exists():
+        _remove_pictures(before)
+
+
+def _only_pictures(folder):
+    return all(PICTURE.fullmatch(file.name) and file.is_file() for file in folder.iterdir())
+
+
+def _remove_pictures(of, folder=True):
+    """Removes pictures, and their folder; OSError if there is anything else in it."""
+    for file in of.iterdir():
+        if PICTURE.fullmatch(file.name):
+            file.unlink()
+    if folder:
+        of.rmdir()
 
 
 def _mp4(files, part, fps):

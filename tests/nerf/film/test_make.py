@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import imageio.v2 as imageio
 import jax.numpy as jnp
@@ -16,9 +17,12 @@ from PIL import Image
 from calculus import radiance
 from data.errors import InputError
 from data.load import load
+from data.scene import Camera
 from nerf import cli, film, paths, views
+from nerf.film import make
 from nerf.film.look import distances, normal_picture
 from nerf.film.scale import Scale
+from nerf.paths.choose import Views
 from nerf.render import Picture
 from nerf.space import Space
 from tests.nerf.conftest import MARBLES, ROOT
@@ -186,6 +190,20 @@ def test_a_broken_frame_and_a_broken_receipt_are_rendered_again(tmp_path):
     (reel.folder / "receipt.json").write_text("{")
     with film.reel.Reel(tmp_path / "film", {"a": 1}, 3).opened() as kept:
         assert kept == []
+
+
+def test_a_receipt_is_of_every_camera_and_its_lens():
+    pose = np.concatenate([np.eye(3), np.zeros((3, 1))], axis=1).astype(np.float32)
+    plain = Camera(4, 3, np.array([3, 3, 2, 1.5], np.float32), pose)
+    bent = replace(plain, distortion=np.full(8, 1e-3, np.float32))
+
+    def digest(other, at):
+        views = Views(lambda k: other if k == at else plain, 1501, 30.0, "test")
+        return make._digest(make._numbers(views))
+
+    made = [digest(plain, 0), digest(bent, 1), digest(replace(bent, fisheye=True), 1)]
+    made += [digest(replace(plain, pose=pose + np.float32(1e-3)), k) for k in (1, 2, 777, 1500)]
+    assert len(set(made)) == len(made) and digest(plain, 9) == made[0]
 
 
 def test_two_at_one_film(tmp_path):

@@ -1,8 +1,10 @@
 """Films open, loop, and take no more memory the longer they are."""
 
+import errno
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -56,6 +58,67 @@ def test_sizes_that_a_format_does_not_hold(tmp_path):
     write.check_size(tmp_path / "a", 10**6, 2)
     with pytest.raises(InputError, match="16384 pixels each way"):
         write.check_size(tmp_path / "a.mp4", 16386, 2)
+
+
+def names(folder):
+    return sorted(file.name for file in folder.iterdir())
+
+
+def test_what_has_come_meanwhile_is_not_removed(tmp_path):
+    """Frames that take hours: what is there at their end was not there at their start."""
+    folder, single = tmp_path / "film", tmp_path / "film.gif"
+
+    def slow(place):
+        yield from frames(2)
+        if place.suffix:
+            place.write_bytes(b"another's")
+        else:
+            (place / "notes").mkdir(parents=True)
+            (place / "notes" / "thesis.txt").write_text("mine")
+
+    with pytest.raises(InputError, match="holds something already"):
+        film.save(slow(folder), folder, 10, overwrite=False)
+    with pytest.raises(InputError, match="more than a film's pictures"):
+        film.save(frames(2), folder, 10, overwrite=True)
+    assert (folder / "notes" / "thesis.txt").read_text() == "mine" and names(folder) == ["notes"]
+    with pytest.raises(InputError, match="is there already"):
+        film.save(slow(single), single, 10, overwrite=False)
+    assert single.read_bytes() == b"another's" and names(tmp_path) == ["film", "film.gif"]
+
+
+def test_a_folder_has_all_pictures_or_those_before(tmp_path, monkeypatch):
+    out = tmp_path / "film"
+    film.save(frames(3), out, 10)
+    replace, fresh = Path.replace, []
+
+    def interrupted(self, target):
+        if self.name == "film" and target == out:
+            fresh.append(names(self))
+            raise KeyboardInterrupt
+        return replace(self, target)
+
+    with monkeypatch.context() as changed:
+        changed.setattr(Path, "replace", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            film.save(frames(2), out, 10, overwrite=True)
+    assert fresh == [["0000.png", "0001.png"]]
+    assert names(tmp_path) == ["film"] and len(names(out)) == 3
+    film.save(frames(2), out, 10, overwrite=True)
+    assert names(tmp_path) == ["film"] and names(out) == fresh[0]
+
+
+def test_a_folder_that_is_a_volume_of_its_own(tmp_path, monkeypatch):
+    out, replace = tmp_path / "film", Path.replace
+    film.save(frames(3), out, 10)
+
+    def mounted(self, target):
+        if out in (self, target):
+            raise OSError(errno.EBUSY, "Device or resource busy")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", mounted)
+    film.save(frames(2), out, 10, overwrite=True)
+    assert names(out) == ["0000.png", "0001.png"]
 
 
 LONG = """
