@@ -1,5 +1,6 @@
 """The application: fits a radiance field to photographs, and renders it from new viewpoints.
 
+whole       files written whole or not at all
 config      every setting, with its unit; TOML files and flags
 field       the radiance fields
 occupancy   which cells of space are worth asking

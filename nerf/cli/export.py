@@ -18,6 +18,7 @@ from nerf.export.seen import seen
 from nerf.export.source import Frame, Source
 from nerf.export.volume import points_asked, refuse_too_fine, volume
 from nerf.opened import open_run
+from nerf.whole import whole
 
 PAGE = 150_000
 """Points of a page, by default; of a file of points POINTS."""
@@ -85,14 +86,14 @@ def run(arguments: list[str]) -> int:
         many = told.count or POINTS
         with _told(source, "points", 3 * many):
             points = cloud.seen(source, split, frame, many, told.seed)
-        files.whole(told.points, lambda file: files.save_points(points, file))
+        whole(told.points, lambda file: files.save_points(points, file))
         console.print(f"points   {told.points}: {len(points.points):,} with colours and normals")
     if told.html is not None:
         many = told.count or PAGE
         with _told(source, "html", 4 * many):
             shown = cloud.for_page(source, split, frame, many, told.seed)
         view = html.view_of(split, frame, shown, source.space.kind == "forward")
-        files.whole(told.html, lambda file: html.write(file, shown, view, scene.name))
+        whole(told.html, lambda file: html.write(file, shown, view, scene.name))
         size = told.html.stat().st_size / 1e6
         console.print(
             f"page     {told.html}: {len(shown.points):,} points, {size:.1f} MB; "
@@ -136,7 +137,7 @@ def _lattice(told: Arguments, source: Source, split, frame: Frame) -> None:
                 made = made._replace(faces=made.faces[seen(made, found, cell)])
             made, parts, of = surface.without_dust(made, told.keep)
             mesh = surface.dressed(made, source, frame, cell)
-        files.whole(told.mesh, lambda file: files.save_mesh(mesh, file))
+        whole(told.mesh, lambda file: files.save_mesh(mesh, file))
         console.print(
             f"mesh     {told.mesh}: {len(mesh.vertices):,} vertices, {len(mesh.faces):,} "
             f"triangles, {parts} of {of} parts; {said}"
@@ -144,7 +145,7 @@ def _lattice(told: Arguments, source: Source, split, frame: Frame) -> None:
     if told.grid is not None:
         with _told(source, "grid", 4 * int((sigma > grid.LEAST * at).sum())):
             colour = grid.colours(source, sigma, at, split)
-        files.whole(told.grid, lambda file: grid.save(sigma, colour, frame, at, file))
+        whole(told.grid, lambda file: grid.save(sigma, colour, frame, at, file))
         console.print(f"grid     {told.grid}: {len(sigma)}^3 densities and colours; {said}")
 
 

@@ -13,9 +13,10 @@ from nerf.cli.parse import at_least_one, parse
 from nerf.config import replace_text
 from nerf.console import console
 from nerf.microscope import draw, record
-from nerf.microscope.probe import Microscope
+from nerf.microscope.probe import Microscope, own_background
 from nerf.opened import config_of, open_run, scene_of
 from nerf.render import BACKGROUNDS
+from nerf.whole import writable
 
 
 @dataclass(frozen=True)
@@ -55,13 +56,23 @@ def run(arguments: list[str]) -> int:
     if told.out is None and told.json is None and told.film is None:
         raise InputError("nothing to write: name a figure with --out ray.png, --json, or --film")
     numbers = told.json or (told.out and told.out.with_suffix(".json"))
+    if told.background is not None and numbers is None:
+        raise InputError(
+            f"--background {told.background}: a film shows what was recorded, over the background "
+            "of training; it is for --out and --json"
+        )
+    written = [file for file in (told.out, numbers, told.film) if file is not None]
+    if len({file.resolve() for file in written}) < len(written):
+        raise InputError(f"{written[0]}: named twice; each needs a name of its own")
     if told.out is not None:
         draw.check(told.out)
     if told.film is not None:
         film.check(told.film, told.overwrite)
+        writable(told.film / "0000.png" if not told.film.suffix else told.film, f"{told.film}")
     for file in (told.out, numbers):
         if file is not None:
             _refuse_existing(file, told.overwrite)
+            writable(file, str(file))
     if told.film is not None:
         _film(told, record.Ray(told.view, column, row))
     if numbers is not None:
@@ -103,7 +114,8 @@ def _film(told: Arguments, ray: record.Ray) -> None:
     kept = record.states(told.run, ray)
     split = scene_of(config, ("train",), told.run).splits["train"]
     record.check(ray, split)
-    film.save(record.frames(kept, split, ray), told.film, told.fps)
+    pictures_of = record.frames(kept, split, ray, own_background(config))
+    film.save(pictures_of, told.film, told.fps, told.overwrite)
     console.print(f"film     {told.film}: {len(kept)} states, steps {kept[0][0]} to {kept[-1][0]}")
 
 
@@ -118,7 +130,5 @@ def _pixel(told: str) -> tuple[int, int]:
 
 
 def _refuse_existing(file: Path, overwrite: bool) -> None:
-    if file.is_dir() and file.suffix:
-        raise InputError(f"{file}: is a folder; name a file")
     if file.is_file() and not overwrite:
         raise InputError(f"{file}: exists already; name another, or say --overwrite")

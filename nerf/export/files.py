@@ -1,7 +1,5 @@
-"""Files that an export writes: what they may be called, and each whole or not at all."""
+"""Files that an export writes: what they may be called, and what is in them."""
 
-import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +9,7 @@ import trimesh
 from data.errors import InputError
 from nerf.export.cloud import Cloud
 from nerf.export.surface import Mesh
+from nerf.whole import writable
 
 ENDINGS = {
     "mesh": (".ply", ".glb", ".obj"),
@@ -21,10 +20,7 @@ ENDINGS = {
 
 
 def check(wanted: dict[str, Path], overwrite: bool) -> None:
-    """InputError where a file can't be written, is there already or has an unknown ending.
-
-    Makes the folders that are needed.
-    """
+    """InputError where a file can't be written, is there already or has an unknown ending."""
     if not wanted:
         raise InputError("export: say what: --mesh, --points, --grid or --html, and a file")
     for what, file in wanted.items():
@@ -38,25 +34,7 @@ def check(wanted: dict[str, Path], overwrite: bool) -> None:
         if sum(file.resolve() == other.resolve() for other in wanted.values()) > 1:
             raise InputError(f"--{what} {file}: named twice; each needs a file of its own")
     for what, file in wanted.items():
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=file.parent):
-                pass
-        except OSError as error:
-            raise InputError(
-                f"--{what} {file}: can't be written: {error.strerror or error}"
-            ) from error
-
-
-def whole(file: Path, write: Callable[[Path], object]) -> None:
-    """Has a file written under another name beside it, and renamed when it is done.
-
-    A file that can't be finished leaves what was there before.
-    """
-    with tempfile.TemporaryDirectory(dir=file.parent, prefix=".export-") as beside:
-        part = Path(beside) / file.name
-        write(part)
-        part.replace(file)
+        writable(file, f"--{what} {file}")
 
 
 def save_mesh(mesh: Mesh, file: Path) -> None:

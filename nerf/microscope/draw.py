@@ -12,6 +12,7 @@ from data.errors import InputError
 from nerf.microscope import panels
 from nerf.microscope.probe import Probe
 from nerf.microscope.scales import Scales
+from nerf.whole import whole, writable
 
 ENDINGS = (".png", ".pdf", ".svg")
 INCHES, DPI = (12.8, 7.2), 150
@@ -21,8 +22,7 @@ def check(out: Path) -> None:
     """Refuses what can't be drawn, before anything is computed."""
     if out.suffix.lower() not in ENDINGS:
         raise InputError(f"--out {out}: unknown ending; give {', '.join(ENDINGS)}")
-    if out.is_dir():
-        raise InputError(f"--out {out}: is a folder; name a file for the picture")
+    writable(out, f"--out {out}")
 
 
 def draw(
@@ -31,10 +31,10 @@ def draw(
     picture: UInt8[np.ndarray, "h w 3"] | None = None,
     caption: str = "",
 ) -> None:
-    """Writes the figure of a probe; `picture` is what the pixel is marked in."""
+    """Writes the figure of a probe, whole or not at all; the pixel is marked in `picture`."""
     check(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    figure(probe, picture, caption).savefig(out, dpi=DPI)
+    made = figure(probe, picture, caption)
+    whole(out, lambda file: made.savefig(file, dpi=DPI))
 
 
 def drawn(

@@ -11,6 +11,7 @@ from calculus import radiance
 from data.errors import InputError
 from data.scene import Camera, Split
 from nerf.cameras import Cameras
+from nerf.config import Config
 from nerf.field import Model
 from nerf.microscope.samples import Along, Samples, Seen
 from nerf.microscope.sentence import say
@@ -113,6 +114,12 @@ class Probe:
         return cls(**given)
 
 
+def own_background(config: Config) -> str:
+    """What is behind a run's scene if nobody asks for something else: training's, or white."""
+    own = config.data.background
+    return own if own in BACKGROUNDS else "white"
+
+
 class Microscope:
     """Looks at single pixels of a run; its programs are compiled once, at the first."""
 
@@ -126,8 +133,7 @@ class Microscope:
         stages: ModuleType = radiance,
     ):
         """`background` is that of training if it has one, else white; `scale` the scene's."""
-        wanted = background or model.config.data.background
-        self.background = wanted if wanted in BACKGROUNDS else "white"
+        self.background = background or own_background(model.config)
         self.state = state
         """May be set to a newer one of the same run."""
         self._model, self._split, self._scale = model, split, scale

@@ -16,6 +16,8 @@ from jaxtyping import UInt8
 
 from data.errors import InputError
 from data.scene import Split
+from nerf.config import replace_text
+from nerf.console import console
 from nerf.field import Model
 from nerf.microscope.draw import drawn
 from nerf.microscope.probe import Microscope, Probe
@@ -63,14 +65,27 @@ class Recorder:
         self._microscope: Microscope | None = None
         self._rays = {ray: ray.file(run) for ray in rays}
         self._last = {ray: _last_step(file) for ray, file in self._rays.items()}
+        self._broken = False
 
     def __call__(
         self, state: TrainState, told: Progress, stopped: Callable[[], bool] = lambda: False
     ) -> float:
-        """Keeps this state if it is time to; returns the seconds that this took."""
-        if not told.good or stopped():
+        """Keeps this state if it is time to; returns the seconds that this took.
+
+        Whatever goes wrong is said once, and training goes on without being recorded.
+        """
+        if self._broken or not told.good or stopped():
             return 0.0
         began = time.perf_counter()
+        try:
+            kept_any = self._keep_all(state, told)
+        except Exception as error:  # whoever looks on must not end a run
+            self._broken = kept_any = True
+            console.print(f"rays     are no longer recorded: {error}", markup=False)
+        return time.perf_counter() - began if kept_any else 0.0
+
+    def _keep_all(self, state: TrainState, told: Progress) -> bool:
+        """Whether there was one to keep."""
         kept_any = False
         for ray, file in self._rays.items():
             last = self._last[ray]
@@ -78,10 +93,10 @@ class Recorder:
                 continue
             if told.step <= last:  # begun again, or from an older checkpoint: forget what is ahead
                 kept = [line for line in _lines(file) if json.loads(line)["step"] < told.step]
-                file.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+                replace_text(file, "".join(f"{line}\n" for line in kept))
             self._keep(ray, file, state, told)
             self._last[ray], kept_any = told.step, True
-        return time.perf_counter() - began if kept_any else 0.0
+        return kept_any
 
     def _keep(self, ray: Ray, file: Path, state: TrainState, told: Progress) -> None:
         if self._microscope is None:
@@ -108,29 +123,33 @@ def check(ray: Ray, split: Split) -> None:
 def recorded(run: Path) -> list[str]:
     """Which rays a run has kept, as VIEW,COLUMN,ROW."""
     files = sorted((run / FOLDER).glob("ray-*.jsonl"))
-    return [file.stem.removeprefix("ray-").replace("-", ",") for file in files]
+    return [file.stem.removeprefix("ray-").replace("-", ",") for file in files if _lines(file)]
 
 
 def states(run: Path, ray: Ray) -> list[tuple[int, Probe]]:
     """The steps and probes that a run has kept of a ray; InputError if it has none."""
     file = ray.file(run)
-    if not file.is_file():
+    try:
+        rows = [json.loads(line) for line in _lines(file)]
+        kept = [(int(row["step"]), Probe.from_dict(row)) for row in rows]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{file}: broken; remove it and train again") from error
+    if not kept:
         has = f"it has {'; '.join(recorded(run))}" if recorded(run) else "it has none"
         raise InputError(
             f"{run}: no states of view {ray.view}, pixel {ray.column},{ray.row} were recorded: "
             f"{has}; train with --record-ray {ray.view},{ray.column},{ray.row}"
         )
-    try:
-        rows = [json.loads(line) for line in _lines(file)]
-        return [(int(row["step"]), Probe.from_dict(row)) for row in rows]
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{file}: broken; remove it and train again") from error
+    return kept
 
 
 def frames(
-    kept: list[tuple[int, Probe]], split: Split, ray: Ray, background: str = "white"
+    kept: list[tuple[int, Probe]], split: Split, ray: Ray, background: str
 ) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
-    """One figure a state, all with the same axes but for the slopes: those fall by orders."""
+    """One figure a state, all with the same axes but for the slopes: those fall by orders.
+
+    `background` is the one that they were recorded over.
+    """
     scales = Scales.of(*(probe for _, probe in kept))
     picture = quantised(over(split.pictures[ray.view], BACKGROUNDS[background]))
     for step, probe in kept:
@@ -144,12 +163,25 @@ def _next(step: int) -> int:
 
 
 def _last_step(file: Path) -> int:
-    rows = _lines(file)
+    """The step of the last state; what a killed run has begun to write after it is cut off."""
     try:
+        rows = _lines(file)
+        text = "".join(f"{row}\n" for row in rows)
+        if file.is_file() and file.stat().st_size != len(text.encode()):
+            replace_text(file, text)
         return int(json.loads(rows[-1])["step"]) if rows else 0
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{file}: broken; remove it to record anew") from error
 
 
 def _lines(file: Path) -> list[str]:
-    return file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    """The lines of a file, but for a last one that is no JSON: there a run was killed."""
+    if not file.is_file():
+        return []
+    rows = file.read_text(encoding="utf-8", errors="replace").splitlines()
+    try:
+        if rows:
+            json.loads(rows[-1])
+    except (ValueError, RecursionError):
+        rows.pop()
+    return rows

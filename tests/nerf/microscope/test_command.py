@@ -1,12 +1,16 @@
 """`nerf microscope`, as a user types it, on a run that has recorded a ray."""
 
 import json
+import shutil
+from pathlib import Path
 
 import imageio.v3
 import numpy as np
 import pytest
 from PIL import Image
 
+from nerf.checkpoint import Checkpoints
+from nerf.microscope import record
 from nerf.microscope.record import Ray, states
 from tests.nerf.test_cli import TINY, mistake, nerf
 
@@ -49,6 +53,61 @@ def test_a_run_that_goes_on_records_on(run, tmp_path):
     assert [step for step, _ in states(other, Ray(3, 20, 30))] == [3, 4, 5]
 
 
+def test_what_goes_wrong_with_recording_does_not_end_training(run, tmp_path, capsys):
+    other = tmp_path / "again"
+    shutil.copytree(run, other)
+    file = Ray(3, 20, 30).file(other)
+    shutil.rmtree(file.parent)
+    file.parent.write_text("in the way")
+    capsys.readouterr()
+    assert nerf("train", "--resume", other, "--steps", 7, "--record-ray", RAY) == 0
+    assert capsys.readouterr().out.count("no longer recorded") == 1
+    assert Checkpoints(other).latest == 7
+
+
+def test_half_a_line_of_a_killed_run_is_cut_off(run, tmp_path, capsys):
+    other = tmp_path / "again"
+    shutil.copytree(run, other)
+    file, ray = Ray(3, 20, 30).file(other), Ray(3, 20, 30)
+    whole = file.read_text()
+    file.write_text(whole + whole.splitlines()[-1].replace('"step": 4', '"step": 5')[:300])
+    assert [step for step, _ in states(other, ray)] == [1, 2, 3, 4]
+    assert nerf("train", "--resume", other, "--steps", 5, "--record-ray", RAY) == 0
+    assert [step for step, _ in states(other, ray)] == [1, 2, 3, 4, 5]
+    file.write_text("")
+    look = "microscope", other, "--view", 3, "--pixel", "20,30", "--film", tmp_path / "a.gif"
+    assert "were recorded: it has none" in mistake(capsys, *look)
+
+
+def test_a_film_is_over_the_background_of_training(run, tmp_path, monkeypatch):
+    other, given = tmp_path / "black", []
+    shutil.copytree(run, other)
+    config = other / "config.toml"
+    config.write_text(config.read_text().replace('background = "white"', 'background = "black"'))
+    assert 'background = "black"' in config.read_text()
+    grey = np.full((8, 8, 3), 9, np.uint8)
+    monkeypatch.setattr(record, "drawn", lambda _, picture, *more: given.append(picture) or grey)
+    folder = tmp_path / "film"
+    look = "microscope", other, "--view", 3, "--pixel", "20,30", "--film", folder
+    assert nerf(*look) == 0
+    assert (given[0][0, 0] == 0).all(), "a corner of the photograph, where nothing is"
+    assert nerf(*look, "--overwrite") == 0 and len(list(folder.iterdir())) == 4
+
+
+def test_a_figure_that_cannot_be_finished_leaves_the_old(run, tmp_path, monkeypatch, capsys):
+    out = tmp_path / "ray.png"
+    out.write_bytes(b"old")
+
+    def full(self, file, **options):
+        Path(file).write_bytes(b"half")
+        raise OSError(28, "No space left on device", str(file))
+
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", full)
+    look = "microscope", run, "--pixel", "20,30", "--out", out, "--overwrite"
+    assert "No space left" in mistake(capsys, *look)
+    assert out.read_bytes() == b"old"
+
+
 def test_a_figure_and_its_numbers(run, tmp_path, capsys):
     out = tmp_path / "made" / "ray.png"
     look = "microscope", run, "--view", 3, "--pixel", "20,30", "--out", out
@@ -81,6 +140,9 @@ def test_a_figure_and_its_numbers(run, tmp_path, capsys):
         (["--pixel", "3,4", "--film", "a.gif", "--fps", "0"], "--fps 0"),
         (["--pixel", "3,4", "--out", "/proc/nowhere/a.png"], "/proc/nowhere"),
         (["--pixel", "3,4", "--split", "val", "--out", "a.png"], "val"),
+        (["--pixel", "3,4", "--json", "."], ".: is a folder; name a file"),
+        (["--pixel", "3,4", "--out", "a.png", "--json", "a.png"], "a.png: named twice"),
+        (["--pixel", "3,4", "--film", "a.gif", "--background", "black"], "for --out and --json"),
     ],
 )
 def test_mistakes_end_in_one_line(run, arguments, said, capsys, tmp_path, monkeypatch):
