@@ -97,6 +97,8 @@ def _size(told: str | None) -> tuple[int, int] | None:
     found = re.fullmatch(r"(\d+)[xX](\d+)", told.strip())
     if not found:
         raise InputError(f"--resolution {told}: give WIDTHxHEIGHT in pixels, as 640x360")
+    if max(len(found[1]), len(found[2])) > 7:
+        raise InputError(f"--resolution {told[:40]}: more pixels than any film has")
     width, height = int(found[1]), int(found[2])
     if width < 1 or height < 1:
         raise InputError(f"--resolution {told}: both at least 1 pixel")

@@ -94,7 +94,7 @@ def choose(
     if shot.path == "test":
         views = _own(shot, scene.splits["test"])
     elif shot.path.lower().endswith(".json"):
-        told = keyframes.load(Path(shot.path), scene)
+        told = keyframes.load(Path(shot.path), scene, frames_only=True)
         said = f"path of {shot.path}"
         track = through(told.frames, told.closed, even=False, said=said)
         shot = shot._replace(

@@ -26,6 +26,8 @@ from nerf.paths.track import Easing, Keyframe, through
 
 TRANSFORMS = "dataparser_transforms.json"
 """What nerfstudio writes beside a model: from the files' frame to the one that it trains in."""
+LARGEST = 1_000_000
+"""Most pixels that a picture is wide or high."""
 STRAIGHT = 1e-2
 """Most that a rotation's R^T R may differ from the identity; JSON has few digits sometimes."""
 
@@ -87,10 +89,11 @@ def save(
         raise InputError(f"{file}: can't be written: {error.strerror}") from error
 
 
-def load(file: Path, scene: Scene) -> CameraPath:
+def load(file: Path, scene: Scene, frames_only: bool = False) -> CameraPath:
     """Reads a path into scene units; nerfstudio's own frame is undone where its file lies beside.
 
-    InputError that names the field and the frame for everything that can't be filmed.
+    InputError that names the field and the frame for everything that can't be filmed. With
+    `frames_only` keyframes are not looked at: a film needs none.
     """
     told = _read(file)
     kind = str(told.get("camera_type", "perspective")).lower()
@@ -108,7 +111,7 @@ def load(file: Path, scene: Scene) -> CameraPath:
     undo = _undo(file, scene)
     path = [_frame(file, f"camera_path[{k}]", "camera_to_world", row, undo, scene)
             for k, row in enumerate(frames)]  # fmt: skip
-    keys = told.get("keyframes") or []
+    keys = [] if frames_only else told.get("keyframes") or []
     if not isinstance(keys, list):
         raise InputError(f"{file}: keyframes is no list")
     # nerfstudio's older web page wrote them as text, column by column: its frames say enough
@@ -139,7 +142,7 @@ def _frame(
             raise InputError(f"{file}: {where} has no {field}")
     try:
         matrix = np.array(row[name], np.float64)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         matrix = np.zeros(0)
     if matrix.size not in (12, 16) or matrix.ndim > 2:
         raise InputError(f"{file}: {where}.{name} is no matrix: it must be 16 numbers, row by row")
@@ -187,7 +190,7 @@ def _undo(file: Path, scene: Scene) -> Float[np.ndarray, "4 4"]:
 def _motion(file: Path, name: str, told: Any) -> Float[np.ndarray, "3 4"]:
     try:
         motion = np.array(told, np.float64)[:3].reshape(3, 4)
-    except (ValueError, TypeError, IndexError):
+    except (ValueError, TypeError, IndexError, OverflowError):
         raise InputError(f"{file}: {name} is no matrix of 3 x 4 numbers") from None
     if not np.isfinite(motion).all() or abs(np.linalg.det(motion[:, :3])) < 1e-12:
         raise InputError(f"{file}: {name} can't be undone")
@@ -210,8 +213,8 @@ def _size(file: Path, told: dict[str, Any], name: str) -> int:
     if name not in told:
         raise InputError(f"{file}: has no {name}, pixels")
     value = _number(file, name, told[name])
-    if value < 1 or value != int(value):
-        raise InputError(f"{file}: {name} is {value:g}; a whole number of at least 1")
+    if not 1 <= value <= LARGEST or value != int(value):
+        raise InputError(f"{file}: {name} is {value:g}; a whole number from 1 to {LARGEST}")
     return int(value)
 
 
@@ -220,6 +223,8 @@ def _number(file: Path, name: str, told: Any) -> float:
         value = float(told)
     except (TypeError, ValueError):
         raise InputError(f"{file}: {name} is {json.dumps(told)[:40]}, no number") from None
+    except OverflowError:
+        value = np.inf
     if not np.isfinite(value):
         raise InputError(f"{file}: {name} is not finite")
     return value

@@ -149,6 +149,10 @@ BAD = {
     "height": (broken(lambda t: t.update(render_height=2.5)), "render_height is 2.5"),
     "no height": (broken(lambda t: t.pop("render_height")), "has no render_height"),
     "fps": (broken(lambda t: t.update(fps=0)), "fps is 0"),
+    "fps of 400 digits": (broken(lambda t: t.update(fps=10**400)), "fps is not finite"),
+    "fov of 400 digits": (frame(2, fov=10**400), r"camera_path\[2\].fov is not finite"),
+    "400 digits": (frame(2, camera_to_world=[10**400] * 16), r"camera_to_world is no matrix"),
+    "wide as the world": (broken(lambda t: t.update(render_width=1e300)), "from 1 to 1000000"),
     "type": (broken(lambda t: t.update(camera_type="equirectangular")), "only perspective"),
     "key": (broken(lambda t: t["keyframes"][1].update(fov=-3)), r"keyframes\[1\].fov is -3"),
 }
@@ -163,6 +167,17 @@ def test_a_wrong_field_is_named_with_its_frame(tmp_path, scene, keys, name):
     with pytest.raises(InputError, match=said) as mistake:
         keyframes.load(file, scene)
     assert str(mistake.value).startswith(str(file)) and "\n" not in str(mistake.value)
+
+
+def test_a_film_needs_no_keyframes(tmp_path, scene, keys):
+    file = tmp_path / "p.json"
+    keyframes.save(file, keys, scene, 320, 180, seconds=0.1)
+    told = json.loads(file.read_text()) | {"keyframes": [{"matrix": 3}]}
+    file.write_text(json.dumps(told))
+    found = keyframes.load(file, scene, frames_only=True)
+    assert len(found.frames) == 3 and found.keyframes == []
+    with pytest.raises(InputError, match=r"keyframes\[0\]"):
+        keyframes.load(file, scene)
 
 
 def test_no_file_and_no_place(tmp_path, scene, keys):
