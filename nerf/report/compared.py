@@ -1,6 +1,7 @@
 """The page of several runs, and where it is put: one file, or a folder with its pictures."""
 
 import base64
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -31,6 +32,8 @@ from nerf.report.record import View
 MADE_BY = "nerf compare"
 FILE, PICTURES = "index.html", "pictures"
 """Of a page that is a folder."""
+PICTURE = re.compile(r"\d{4,}-\d+-(photograph|rendering)\.webp")
+"""What a page's pictures are called; nothing else beside it is ever removed."""
 ENDINGS = (".html", ".htm")
 
 Placed = Callable[[Path, str], str]
@@ -70,10 +73,15 @@ def write(compared: Compared, out: Path, views: int) -> Path:
         return link(PICTURES, name)
 
     text = of(compared, views, copied)
-    if kept.is_dir():
-        shutil.rmtree(kept)
-    fresh.replace(kept)
+    kept.mkdir(exist_ok=True)
+    new = {file.name for file in fresh.iterdir()}
+    for name in new:
+        (fresh / name).replace(kept / name)
+    fresh.rmdir()
     replace_text(out / FILE, text)
+    for file in kept.iterdir():  # those of the page before
+        if PICTURE.fullmatch(file.name) and file.name not in new:
+            file.unlink()
     return out / FILE
 
 

@@ -189,8 +189,15 @@ def test_nothing_is_overwritten_unasked(runs, tmp_path, capsys):
     for place in (tmp_path / "page.html", tmp_path / "folder"):
         assert nerf("compare", *runs, "--out", place) == 0
         assert "--overwrite" in mistake(capsys, *runs, "--out", place)
+        if place.is_dir():
+            (place / "pictures" / "mine.webp").write_text("mine")
+            (place / "pictures" / "notes").mkdir()
         assert nerf("compare", *runs, "--out", place, "--overwrite", "--views", 1) == 0
-    assert len(list((tmp_path / "folder" / "pictures").iterdir())) == 3
+    left = {file.name for file in (tmp_path / "folder" / "pictures").iterdir()}
+    assert len(left) == 5 and {"mine.webp", "notes"} < left
+    shown = (tmp_path / "folder" / "index.html").read_text()
+    assert all(f"pictures/{name}" in shown for name in left - {"mine.webp", "notes"})
+    assert len(list((tmp_path / "folder").iterdir())) == 2
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "index.html").write_text("mine")
     said = mistake(capsys, *runs, "--out", tmp_path / "mine", "--overwrite")
