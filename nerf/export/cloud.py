@@ -141,6 +141,11 @@ def _volume(source: Source, split: Split, frame: Frame, count: int, seed: int) -
     corners = np.argwhere(cells)
     if source.space.kind == "unbounded":
         corners = corners[(np.abs((corners + 0.5) / len(cells) - 0.5) < 0.25).all(axis=-1)]
+    if not len(corners):
+        raise InputError(
+            "no cell of the run's occupancy grid that a page shows is occupied: there is nothing "
+            "to show; train it longer"
+        )
     many = 8 * count
     x = (corners[rng.integers(0, len(corners), many)] + rng.random((many, 3))) / len(cells)
     x = 2 * x - 1

@@ -8,7 +8,7 @@ import pytest
 from scipy.spatial import cKDTree
 
 from data.errors import InputError
-from nerf.export import cloud
+from nerf.export import cloud, surface
 from nerf.export.ends import Ends, ends
 from nerf.export.level import level
 from nerf.export.source import Frame, Source
@@ -40,6 +40,20 @@ def looked(source, marbles):
 @pytest.fixture(scope="module")
 def sigma(source):
     return volume(source, RESOLUTION)
+
+
+def test_a_run_with_nothing_in_it_is_refused_in_one_line(marbles):
+    source = source_of(marbles.scale)
+    source.grid = source.grid._replace(occupied=jnp.zeros_like(source.grid.occupied))
+    split, frame = marbles.splits["train"], Frame.of(marbles)
+    with pytest.raises(InputError, match="there is nothing to show"):
+        cloud.for_page(source, split, frame, 200)
+    with pytest.raises(InputError, match="shows no surface"):
+        cloud.seen(source, split, frame, 200)
+    with pytest.raises(InputError, match="shows no surface"):
+        level(source, ends(source, split, 200))
+    with pytest.raises(InputError, match="no density is above the threshold"):
+        surface.crossing(volume(source, 16), 1.0, source)
 
 
 def test_rays_end_where_they_are_half_opaque(source, looked, marbles):
