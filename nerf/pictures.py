@@ -6,21 +6,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
-from nerf.film.write import save as save_film
 from nerf.render import Picture
-
-__all__ = [
-    "depth_picture",
-    "depth_range",
-    "over",
-    "panel",
-    "parts",
-    "quantised",
-    "save",
-    "save_film",
-    "scaled",
-    "side_by_side",
-]
 
 _DARK_TO_LIGHT = np.array(
     [[20, 11, 52], [82, 28, 109], [148, 52, 110], [207, 84, 79], [243, 141, 52], [250, 233, 150]]

@@ -1,13 +1,13 @@
 """Density on a lattice of the cube, asked only where rays may meet something."""
 
 import math
-import os
 
 import numpy as np
 from jaxtyping import Bool, Float
 from scipy import ndimage
 
 from data.errors import InputError
+from nerf import memory
 from nerf.export.source import Source
 
 Volume = Float[np.ndarray, "n n n"]
@@ -19,7 +19,7 @@ def refuse_too_fine(resolution: int) -> None:
     """InputError if a lattice of so many cells a side does not fit in memory."""
     if resolution < 2:
         raise InputError(f"--resolution {resolution}: give a whole number of at least 2")
-    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    there = memory.host()
     needed = 4 * COPIES * (resolution + 1) ** 3
     if needed > there:
         most = math.floor((there / (4 * COPIES)) ** (1 / 3)) - 1

@@ -11,6 +11,7 @@ from data.errors import InputError
 from data.scene import Split
 from nerf import paths, pictures
 from nerf.evaluate import best_gain, evaluate, measured, ssim
+from nerf.film import save
 from nerf.render import Picture, Renderer
 
 
@@ -124,7 +125,7 @@ def test_panel_holds_four_pictures():
 def test_films_open_and_have_their_frames(tmp_path, name, size):
     frames = [np.full((*size, 3), 20 * k, np.uint8) for k in range(7)]
     out = tmp_path / "new" / name
-    pictures.save_film(iter(frames), out, fps=10)
+    save(iter(frames), out, fps=10)
     if name == "frames":
         found = [np.asarray(Image.open(file)) for file in sorted(out.iterdir())]
         np.testing.assert_array_equal(found, frames)
@@ -142,7 +143,7 @@ def test_places_where_no_film_can_be_put(tmp_path):
     (tmp_path / "full" / "0000.png").write_bytes(b"")
     for name, said in (("a.avi", "unknown ending"), ("dir.mp4", "is a folder"), ("full", "holds")):
         with pytest.raises(InputError, match=said):
-            pictures.save_film([], tmp_path / name, fps=10)
+            save([], tmp_path / name, fps=10)
 
 
 def test_a_film_that_breaks_off_leaves_the_old_one(tmp_path):
@@ -153,7 +154,7 @@ def test_a_film_that_breaks_off_leaves_the_old_one(tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        pictures.save_film(frames(), tmp_path / "film.gif", fps=10)
+        save(frames(), tmp_path / "film.gif", fps=10)
     assert [p.name for p in tmp_path.iterdir()] == ["film.gif"]
     assert (tmp_path / "film.gif").read_bytes() == b"old"
 

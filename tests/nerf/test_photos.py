@@ -16,8 +16,8 @@ from PIL import Image
 from data import sparse
 from data.errors import InputError
 from nerf import cli, paths
+from nerf.film import save
 from nerf.photos import pictures, stages, transforms, video
-from nerf.pictures import save_film
 
 AXES = np.diag([1.0, -1.0, -1.0])
 """Between OpenGL's camera and COLMAP's."""
@@ -144,7 +144,7 @@ def test_a_video_is_cut(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 255, (24, 48, 64, 3), np.uint8)
     noise[np.arange(24) % 3 != 1] = 90
-    save_film(iter(noise), file, fps=10)
+    save(iter(noise), file, fps=10)
     assert video.length(file) == 24
     ticks = []
     files = video.cut(file, tmp_path / "frames", 8, ticks.append)
