@@ -9,6 +9,7 @@ from pathlib import Path
 import tyro
 
 from data.errors import InputError
+from nerf import memory
 from nerf.cli.parse import at_least_one, parse
 from nerf.console import bar, console
 from nerf.export import cloud, files, grid, html, surface
@@ -23,6 +24,8 @@ from nerf.whole import whole
 PAGE = 150_000
 """Points of a page, by default; of a file of points POINTS."""
 POINTS = 500_000
+POINT_BYTES = 500
+"""About what a point takes while it is found, given its colour and normal, and written."""
 ENDS = 200_000
 """Ends of rays by which it is known what the cameras see."""
 MOST_OF_A_PAGE = 300_000
@@ -107,6 +110,12 @@ def _refuse(told: Arguments, wanted: dict[str, Path]) -> None:
     at_least_one(count=told.count)
     if "html" in wanted and (told.count or 0) > MOST_OF_A_PAGE:
         raise InputError(f"--count {told.count}: a page shows {MOST_OF_A_PAGE} points at most")
+    there = memory.host()
+    if (told.count or 0) * POINT_BYTES > there:
+        raise InputError(
+            f"--count {str(told.count)[:40]}: the machine's {there / 2**30:.3g} GiB of memory hold "
+            f"{there // POINT_BYTES} points at most"
+        )
     if told.seed < 0:
         raise InputError(f"--seed {told.seed}: give a whole number of at least 0")
     if not 0 <= told.keep <= 1:

@@ -13,7 +13,7 @@ from nerf.console import console
 from nerf.evaluate import BACKGROUND
 from nerf.film import check
 from nerf.film.look import Show
-from nerf.film.make import Request, make
+from nerf.film.make import Request, make, refuse_too_many
 from nerf.opened import open_run
 from nerf.paths.choose import Shot, splits
 
@@ -59,6 +59,7 @@ def run(arguments: list[str]) -> int:
     """Runs the command; returns its exit code."""
     told: Arguments = parse(Arguments, arguments, "render")
     at_least_one(frames=told.frames)
+    refuse_too_many(told.frames or 0)
     if told.fps is not None and not 0 < told.fps <= 1000:
         raise InputError(f"--fps {told.fps:g}: above 0, and 1000 at most")
     if not told.show:

@@ -24,6 +24,8 @@ from nerf.space import Space
 
 PIXEL_BYTES = 700
 """About what a pixel of a view takes while it is rendered and shown."""
+FRAME_BYTES = 1000
+"""About what a frame takes until the film is whole: where it is kept, and whether it is."""
 SMALL = 96
 """Width of the renderings by which distances are found out before a film, pixels."""
 LOOKED_AT = 6
@@ -117,6 +119,16 @@ def refuse_too_large(width: int, height: int) -> None:
         raise InputError(
             f"views of {width}x{height} need about {needed / 2**30:.1f} GiB of memory, the machine "
             f"has {there / 2**30:.1f} GiB; give a smaller --resolution"
+        )
+
+
+def refuse_too_many(frames: int) -> None:
+    """InputError if so many frames can't be kept account of."""
+    there = memory.host()
+    if frames * FRAME_BYTES > there:
+        raise InputError(
+            f"--frames {str(frames)[:40]}: the machine's {there / 2**30:.3g} GiB of memory keep "
+            f"account of {there // FRAME_BYTES} at most"
         )
 
 

@@ -140,6 +140,7 @@ def test_mistakes_are_one_line_each(run, made, tmp_path, capsys):
     assert "at least 2" in refused("--mesh", out, "--resolution", 0)
     assert "GiB of memory" in refused("--grid", tmp_path / "g.npz", "--resolution", 100000)
     assert "--count 0" in refused("--points", out, "--count", 0)
+    assert "points at most" in refused("--points", out, "--count", 10**400)
     assert "at most" in refused("--html", tmp_path / "p.html", "--count", 10**6)
     assert "--keep 2" in refused("--mesh", out, "--keep", 2)
     assert "--threshold -1" in refused("--mesh", out, "--threshold", -1)
@@ -175,6 +176,6 @@ def test_a_run_without_a_checkpoint(run, tmp_path, capsys):
     bare = tmp_path / "bare"
     bare.mkdir()
     shutil.copy(run / "config.toml", bare)
-    said = mistake(capsys, "export", bare, "--mesh", tmp_path / "m.ply")
+    said = mistake(capsys, "export", bare, "--mesh", tmp_path / "deep" / "er" / "m.ply")
     assert str(bare) in said
-    assert not (tmp_path / "m.ply").exists()
+    assert not (tmp_path / "deep").exists()

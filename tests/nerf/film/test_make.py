@@ -101,6 +101,8 @@ def test_what_is_refused_before_anything_is_rendered(run, tmp_path, capsys):
         ("x.mp4", "--resolution", "900000x900000"): "GiB of memory, the machine has",
         ("x.webp", "--resolution", "17000x2"): "16383 pixels each way at most",
         ("x.mp4", "--fps", "0"): "--fps 0",
+        ("x.mp4", "--frames", "1" + 400 * "0"): "GiB of memory keep account of",
+        ("x.mp4", "--resolution", f"{'9' * 5000}x3"): "more pixels than any film has",
         ("x.mp4", "--fov", "190"): "--fov 190",
         ("x.mp4", "--path", "obrit"): "did you mean orbit",
         ("x.mp4", "--show", "depht"): "--show",
