@@ -24,7 +24,7 @@ from nerf.whole import whole
 PAGE = 150_000
 """Points of a page, by default; of a file of points POINTS."""
 POINTS = 500_000
-POINT_BYTES = 500
+POINT_BYTES = 350
 """About what a point takes while it is found, given its colour and normal, and written."""
 ENDS = 200_000
 """Ends of rays by which it is known what the cameras see."""

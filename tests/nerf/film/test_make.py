@@ -167,7 +167,9 @@ def test_frames_of_another_film_are_not_taken_up(run, tmp_path, capsys, monkeypa
     monkeypatch.setattr(film.reel.Reel, "add", stop_after(3))
     assert nerf(*command, "--show", "depth") == 130
     assert "the same command goes on" in capsys.readouterr().out
-    scale = json.loads((tmp_path / ".film.frames" / "receipt.json").read_text())["told"]
+    receipt = json.loads((tmp_path / ".film.frames" / "receipt.json").read_text())
+    scale = receipt["told"]
+    assert {"python", "jax"} <= receipt["film"]["made_by"].keys()
     rendered.clear()
     monkeypatch.setattr(film.reel.Reel, "add", stop_after(2))
     assert nerf(*command, "--show", "depth") == 130
