@@ -3,6 +3,7 @@
 import json
 import math
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -171,7 +172,7 @@ def _seconds_left(config: Config, told: Told, lost: float) -> float:
 
 @contextmanager
 def bar(what: str, pixels: int) -> Iterator[Callable[[int], None]]:
-    """A bar that is told pixels as they are done."""
+    """A bar that is told pixels as they are done; without a terminal a line now and then."""
     columns = (
         TextColumn(f"{what:8}"),
         BarColumn(bar_width=24),
@@ -180,4 +181,17 @@ def bar(what: str, pixels: int) -> Iterator[Callable[[int], None]]:
     )
     with Progress(*columns, console=console, disable=not console.is_terminal) as shown:
         task = shown.add_task("", total=pixels)
-        yield lambda done: shown.advance(task, done)
+        begun = printed = time.monotonic()
+        total = 0
+
+        def tick(done: int) -> None:
+            nonlocal printed, total
+            shown.advance(task, done)
+            total += done
+            now = time.monotonic()
+            if not console.is_terminal and now - printed >= PLAIN_SECONDS and total:
+                printed = now
+                left = (now - begun) * (pixels / total - 1)
+                console.print(f"{what:8} {100 * total / pixels:.0f} %  {left:.0f} s left")
+
+        yield tick

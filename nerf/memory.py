@@ -28,8 +28,13 @@ def available() -> int:
     """Bytes of memory of the device that JAX computes on; 0 where it doesn't say."""
     device = jax.devices()[0]
     if device.platform == "cpu":
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        return host()
     return (device.memory_stats() or {}).get("bytes_limit", 0)
+
+
+def host() -> int:
+    """Bytes of memory of the machine."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def needs(config: Config, split: Split) -> tuple[Need, ...]:

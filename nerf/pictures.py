@@ -1,18 +1,25 @@
-"""Pictures that people look at: panels, depth in colour, films."""
+"""Pictures that people look at: panels, depth in colour."""
 
-import os
-import tempfile
-from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
-import imageio.v2
 import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
-from data.errors import InputError
+from nerf.film.write import save as save_film
 from nerf.render import Picture
+
+__all__ = [
+    "depth_picture",
+    "depth_range",
+    "over",
+    "panel",
+    "quantised",
+    "save",
+    "save_film",
+    "scaled",
+    "side_by_side",
+]
 
 _DARK_TO_LIGHT = np.array(
     [[20, 11, 52], [82, 28, 109], [148, 52, 110], [207, 84, 79], [243, 141, 52], [250, 233, 150]]
@@ -24,8 +31,6 @@ PANEL_WIDTH = 200
 
 ERROR_SHOWN = 5
 """Times which errors are shown, on the scale of `scaled`."""
-
-FILMS = (".mp4", ".gif")
 
 
 def quantised(colour: Float[np.ndarray, "*shape"]) -> UInt8[np.ndarray, "*shape"]:
@@ -67,19 +72,6 @@ def depth_picture(
     nearness = scaled(1 - (distance - low) / max(high - low, 1e-6))
     opacity = np.clip(picture.opacity, 0, 1)[..., None]
     return np.round(nearness * opacity + 255 * (1 - opacity)).astype(np.uint8)
-
-
-def shown(pictures: Iterable[Picture], what: str) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
-    """The colour, depth or opacity of pictures, as pictures; depths on the scale of the first."""
-    between = None
-    for picture in pictures:
-        if what == "colour":
-            yield quantised(picture.colour)
-        elif what == "opacity":
-            yield quantised(np.repeat(picture.opacity[..., None], 3, axis=-1))
-        else:
-            between = between or depth_range(picture)
-            yield depth_picture(picture, between)
 
 
 def parts(
@@ -124,50 +116,3 @@ def save(picture: UInt8[np.ndarray, "h w 3"], file: Path) -> None:
     """Write a PNG, and the folders it needs."""
     file.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(picture).save(file)
-
-
-def save_film(frames: Iterable[UInt8[np.ndarray, "h w 3"]], out: Path, fps: int) -> None:
-    """Write frames as .mp4 or .gif, or as numbered PNG into a folder (no ending).
-
-    A film that can't be finished leaves what was there before.
-    """
-    check_film(out)
-    if out.suffix == "":
-        for number, frame in enumerate(frames):
-            save(frame, out / f"{number:04d}.png")
-        return
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".film-") as beside:
-        part = Path(beside) / out.name
-        if out.suffix.lower() == ".gif":
-            imageio.v2.mimwrite(part, list(frames), duration=1000 / fps, loop=0)
-        else:
-            _save_mp4(frames, part, fps)
-        if not part.is_file() or part.stat().st_size == 0:
-            raise InputError(f"{out}: ffmpeg could not write it")
-        part.replace(out)
-
-
-def check_film(out: Path) -> None:
-    """Refuses a place where no film can be put, before anything is rendered."""
-    if out.suffix.lower() not in (*FILMS, ""):
-        raise InputError(
-            f"{out}: unknown ending; give .mp4, .gif, or a name without ending for a folder of PNG"
-        )
-    if out.suffix and out.is_dir():
-        raise InputError(f"{out}: is a folder; name a file for the film")
-    if not out.suffix and out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"{out}: holds something already; name a new folder for the pictures")
-
-
-def _save_mp4(frames, out, fps):
-    # ffmpeg starts without a fork hook of its own: JAX's threads do not survive a fork
-    os.environ.setdefault("IMAGEIO_FFMPEG_NO_PREVENT_SIGINT", "1")
-    film: Any = imageio.v2.get_writer(
-        out, fps=fps, codec="libx264", macro_block_size=1, quality=8, pixelformat="yuv420p"
-    )
-    with film:
-        for frame in frames:
-            # players want even sizes: the last row and column are shown twice where they must
-            odd = (frame.shape[0] % 2, frame.shape[1] % 2)
-            film.append_data(np.pad(frame, ((0, odd[0]), (0, odd[1]), (0, 0)), mode="edge"))

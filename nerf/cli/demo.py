@@ -10,6 +10,7 @@ from nerf.cli.render import render_run
 from nerf.cli.scenes import bundled
 from nerf.cli.train import as_config, train_run
 from nerf.config import Config, OccupancyConfig
+from nerf.paths import Shot
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ def run(arguments: list[str]) -> int:
         config = replace(config, scene=bundled(told.bundled))
     run, code = train_run(config)
     if code == 0:
-        render_run(run, "orbit", run / "orbit.mp4", told.frames, 24)
+        render_run(run, run / "orbit.mp4", Shot("orbit", told.frames, 24.0))
         evaluate_run(run)
         print(f"all of it is in {run}")
     return code

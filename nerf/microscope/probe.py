@@ -133,7 +133,7 @@ class Microscope:
         self._model, self._split, self._scale = model, split, scale
         self._along = Along(model, BACKGROUNDS[self.background], stages)
 
-    def view(self, view: int, pixel: tuple[float, float], learnt: bool) -> Probe:
+    def view(self, view: int, pixel: tuple[float | int, float | int], learnt: bool) -> Probe:
         """A pixel of a picture of the split; `learnt` where training learns from that split.
 
         InputError where there is no such view or pixel.
@@ -150,7 +150,7 @@ class Microscope:
     def probe(
         self,
         camera: Camera,
-        pixel: tuple[float, float],
+        pixel: tuple[float | int, float | int],
         photograph: Float[np.ndarray, "3"] | None = None,
         picture: int | None = None,
     ) -> Probe:
@@ -173,7 +173,9 @@ class Microscope:
         judge = Judge(given, log_gain, threshold)
         return _probe(seen, judge, (column, row), self._scale)
 
-    def _within(self, camera: Camera, pixel: tuple[float, float]) -> tuple[float, float]:
+    def _within(
+        self, camera: Camera, pixel: tuple[float | int, float | int]
+    ) -> tuple[float, float]:
         column, row = map(float, pixel)
         if not (0 <= column < camera.width and 0 <= row < camera.height):
             raise InputError(
@@ -185,7 +187,7 @@ class Microscope:
 
 def _probe(seen: Seen, judge: Judge, pixel: tuple[float, float], scale: float) -> Probe:
     slopes = by_hand(seen.samples, judge)
-    n = seen.count
+    n = seen.held
     t, delta, sigma, colour = (v[:n] for v in seen.samples[:4])
     samples = Samples(t, delta, sigma, colour, seen.samples.background)
     slopes = slopes._replace(

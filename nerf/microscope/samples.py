@@ -48,7 +48,7 @@ class Seen(NamedTuple):
     """A ray and what it meets."""
 
     samples: Samples
-    count: int
+    held: int
     """Samples that are none of length 0 put behind the last."""
     distance: Float[np.ndarray, " N"]
     """Of the samples from the camera, scene units."""
@@ -83,9 +83,7 @@ class Along:
         fine = params["fine"]
         with jax.enable_x64(True):
             t, delta = (jnp.asarray(np.asarray(v), float) for v in (t32, delta32))
-            wide = Cameras(
-                *(None if v is None else jnp.asarray(np.asarray(v), float) for v in camera)
-            )
+            wide = jax.tree.map(lambda v: jnp.asarray(np.asarray(v), float), camera)
             origin, direction = wide.rays(jnp.zeros(1, jnp.int32), jnp.asarray(at[None], float))
             ray = jnp.concatenate([origin[0], direction[0]])
             s = t / self._stretch(ray)
@@ -126,8 +124,8 @@ class Along:
 
         background = jnp.full((1, 3), self._background)
         draws = Draws.of(self._model.config, 1, None)
-        at = origin, direction, view
-        hierarchical(watched(self._model, note), params, *at, background, draws)
+        watching = watched(self._model, note)
+        hierarchical(watching, params, origin, direction, view, background, draws)
         _, delta, _, t, _ = given[-1]
         return t[0], delta[0], jnp.int32(t.shape[1])
 

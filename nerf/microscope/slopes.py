@@ -38,40 +38,46 @@ class Judge(NamedTuple):
 class Slopes(NamedTuple):
     """A pixel and its loss, and their derivatives by what lies along the ray."""
 
-    loss: Float[Array, ""]
+    loss: float
     """Of this pixel alone; its brightness, the mean of its channels, without a photograph."""
-    pixel: Float[Array, "3"]
-    shown: Float[Array, "3"]
+    pixel: Float[np.ndarray, "3"]
+    shown: Float[np.ndarray, "3"]
     """The pixel under the gains of its picture: what the loss sees."""
-    opacity: Float[Array, ""]
-    depth: Float[Array, ""]
+    opacity: float
+    depth: float
     """Distance times opacity, as the field's space has it."""
-    pixel_bar: Float[Array, "3"]
+    pixel_bar: Float[np.ndarray, "3"]
     """dloss/dpixel."""
-    tau: Float[Array, " N"]
-    transmittance: Float[Array, " N"]
+    tau: Float[np.ndarray, " N"]
+    transmittance: Float[np.ndarray, " N"]
     """Of the light, what gets as far as each sample."""
-    left: Float[Array, ""]
+    left: float
     """What gets through to the background."""
-    weights: Float[Array, " N"]
-    sigma: Float[Array, " N"]
+    weights: Float[np.ndarray, " N"]
+    sigma: Float[np.ndarray, " N"]
     """dloss/dsigma, by the rule of the whole: (8) there."""
-    colour: Float[Array, "N 3"]
-    shows: Float[Array, " N"]
+    colour: Float[np.ndarray, "N 3"]
+    shows: Float[np.ndarray, " N"]
     """delta_k T_{k+1} q_k: the part of dloss/dsigma that comes of showing more of sample k."""
-    hides: Float[Array, " N"]
+    hides: Float[np.ndarray, " N"]
     """-delta_k (sum_{i>k} w_i q_i + T_N b . pixel_bar): of showing less of all behind it."""
 
 
 def by_hand(samples: Samples, judge: Judge) -> Slopes:
     """The gradient by the rules of `calculus`, in float64."""
+    n = len(samples.t)
+    # one more of no length and no density: so there is one, and nothing else is changed
+    t, delta, sigma = (np.pad(v, (0, 1)) for v in samples[:3])
+    samples = Samples(t, delta, sigma, np.pad(samples.colour, ((0, 1), (0, 0))), samples.background)
     with jax.enable_x64(True):
-        samples, judge = jax.tree.map(lambda v: jnp.asarray(v, float), (samples, judge))
-        return jax.tree.map(np.asarray, _by_hand(samples, judge))
+        given = jax.tree.map(lambda v: jnp.asarray(v, float), (samples, judge))
+        found = jax.tree.map(np.asarray, _by_hand(*given))
+    of_samples = "tau", "transmittance", "weights", "sigma", "colour", "shows", "hides"
+    return Slopes(**found | {name: found[name][:n] for name in of_samples})
 
 
 @jax.jit
-def _by_hand(samples: Samples, judge: Judge) -> Slopes:
+def _by_hand(samples: Samples, judge: Judge) -> dict[str, Array]:
     t, delta, sigma, colour, b = samples
     tau, kept = optical_depth_fwd(sigma, delta)
     (w, left), (_, T) = weights_fwd(tau)
@@ -89,22 +95,22 @@ def _by_hand(samples: Samples, judge: Judge) -> Slopes:
     shows, _ = optical_depth_bwd(kept, own * q)
     hides, _ = optical_depth_bwd(kept, (dw - jnp.diag(own)).T @ q + dleft * b_dot)
     sigma_bar, _, colour_bar, *_ = volume_render_bwd((sigma, delta, colour, t, b), cotangents)
-    return Slopes(
-        loss=loss,
-        pixel=pixel,
-        shown=shown,
-        opacity=opacity,
-        depth=depth,
-        pixel_bar=pixel_bar,
-        tau=tau,
-        transmittance=T[:-1],
-        left=left,
-        weights=w,
-        sigma=sigma_bar,
-        colour=colour_bar,
-        shows=shows,
-        hides=hides,
-    )
+    return {
+        "loss": loss,
+        "pixel": pixel,
+        "shown": shown,
+        "opacity": opacity,
+        "depth": depth,
+        "pixel_bar": pixel_bar,
+        "tau": tau,
+        "transmittance": T[:-1],
+        "left": left,
+        "weights": w,
+        "sigma": sigma_bar,
+        "colour": colour_bar,
+        "shows": shows,
+        "hides": hides,
+    }
 
 
 def _loss_and_slope(shown, judge):

@@ -9,6 +9,7 @@ from nerf.viewer.crop import Box
 if TYPE_CHECKING:
     from nerf.viewer.page import Page
 
+AUTOMATIC = "automatic"
 SIDES = (200, 400, 800, 1600)
 """Longer sides of the sharpest picture that can be chosen, pixels."""
 
@@ -83,14 +84,15 @@ class Controls:
         )
         side = gui.add_dropdown(
             "Sharpest",
-            tuple(f"{side} pixels" for side in SIDES),
-            initial_value=f"{page.longest} pixels",
-            hint="Longer side of the picture when nothing moves; never more than the window has.",
+            (AUTOMATIC, *(f"{side} pixels" for side in SIDES)),
+            hint="Longer side of the picture when nothing moves, at most that of the window. "
+            "Automatic: what this machine renders in a second and a half.",
         )
         self._frame = gui.add_markdown("")
 
         def choose() -> None:
             before, page.mode = page.mode, mode.value
+            self.said_scale(mode.value, None)
             if mode.value == "error" and page.photograph is None:
                 page.go_to(photographs.nearest(page.live.split, page.window.pose))
             elif "normals" in (before, mode.value):  # they are asked for of the field
@@ -100,7 +102,7 @@ class Controls:
 
         def change() -> None:
             page.background = background.value
-            page.longest = int(side.value.split()[0])
+            page.longest = None if side.value == AUTOMATIC else int(side.value.split()[0])
             page.look()
 
         mode.on_update(page.guarded(choose))

@@ -77,7 +77,7 @@ def in_words(row: dict[str, Any], training: bool, paused: bool) -> str:
     psnr = "" if row.get("psnr") is None else f", {row['psnr']:.1f} dB"
     return (
         f"{state}Step {row['step']}, loss {row['loss']:.3g}{psnr}, "
-        f"{row['rays_per_second']:,.0f} rays/s, {row['seconds']:.0f} s."
+        f"{row.get('rays_per_second') or 0:,.0f} rays/s, {row['seconds']:.0f} s."
     )
 
 
@@ -89,6 +89,6 @@ def curves(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     loss = np.array([max(row["loss"], 1e-12) for row in rows], float)
     psnr = np.array([np.nan if row.get("psnr") is None else row["psnr"] for row in rows], float)
     return [
-        chart(steps, "log10 loss", [("log10 loss", np.log10(loss), BLUE, {})]),
-        chart(steps, "PSNR of the rays, dB", [("PSNR", psnr, ORANGE, {})]),
+        chart(steps, "log10 loss", [("log10 loss", np.log10(loss), BLUE, {})], "step"),
+        chart(steps, "PSNR of the rays, dB", [("PSNR", psnr, ORANGE, {})], "step"),
     ]

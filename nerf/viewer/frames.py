@@ -150,4 +150,5 @@ class Frame:
 
 def _each(act: Callable[[np.ndarray], np.ndarray], seen: Seen) -> Seen:
     normal = None if seen.normal is None else act(seen.normal)
-    return Seen(*map(act, seen[:4]), normal)
+    colour, opacity, depth, samples = map(act, seen[:4])
+    return Seen(colour, opacity, depth, samples, normal)

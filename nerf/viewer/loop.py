@@ -21,12 +21,22 @@ FIRST = 0.07
 """Seconds that the first level of a picture may take."""
 SLICE = 0.1
 """Seconds of rendering after which others have their turn."""
+SHARP = 1.5
+"""Seconds after which a picture is sharp that has the size of its choice."""
+LEAST = 400 * 400
+"""Pixels that it has at least."""
+LEAST_BESIDE_TRAINING = 64 * 64
+"""The same while training goes on."""
 SHARE = 0.25
 """Part of the time that is rendered while training goes on."""
+COMPILES = 2
+"""Calls of a renderer that may compile: there are programs for large and for small chunks."""
 WARM = 4096
 """Pixels that are rendered before anybody comes."""
 REFRESH = 2.0
 """Seconds between two pictures of a scene that is being trained, at least."""
+OLD = 6.0
+"""Seconds after which a picture of an old state is given up, done or not."""
 
 
 class Wish(NamedTuple):
@@ -55,8 +65,10 @@ class Watcher:
         """What the frame is of."""
         self.snapshot: Snapshot | None = None
         self.redraw = False
-        self.ended = 0.0
-        """When the frame was done."""
+        self.renew: Callable[[], Wish] | None = None
+        """The same wish anew, its size what the machine can do by now."""
+        self.begun = self.ended = 0.0
+        """When the frame was begun and when it was done, seconds."""
 
     @property
     def fresh(self) -> bool:
@@ -72,6 +84,7 @@ class Loop:
     def __init__(self, live: Live):
         self.live, self.pace = live, Pace()
         self._renderers: dict[tuple[str, bool], Renderer] = {}
+        self._calls: dict[tuple[str, bool], int] = {}
         self._box: tuple[Occupancy, Box, Occupancy] | None = None
         self._watchers: list[Watcher] = []
         self._changed = threading.Condition()
@@ -114,6 +127,17 @@ class Loop:
             watcher.redraw = True
             self._changed.notify()
 
+    def longest(self, height: int, width: int) -> int:
+        """Longer side, pixels, of a picture of that shape that is sharp before long."""
+        seconds = SHARP * (SHARE if self.busy else 1.0)
+        area = max(self.pace.pixels(seconds), LEAST_BESIDE_TRAINING if self.busy else LEAST)
+        return max(1, round(max(height, width) * min(1.0, (area / (height * width)) ** 0.5)))
+
+    @property
+    def busy(self) -> bool:
+        """Whether training wants the machine."""
+        return self.live.training and not self.live.paused
+
     def renderer(self, background: str, normals: bool) -> Renderer:
         """The renderer of a background; made once."""
         key = (background, normals)
@@ -130,14 +154,12 @@ class Loop:
         at = np.random.default_rng(0).uniform(0, 1, (WARM, 2)).astype(np.float32)
         at *= np.array([split.width, split.height], np.float32)
         renderer, camera = self.renderer("white", False), Cameras.of(split.camera(0))
-        for compiled in (False, True):
-            for count in (WARM // 8, WARM):
-                began = time.perf_counter()
-                renderer.pixels(snapshot.params, snapshot.grid, at[:count], camera)
-                if self._stopped:
-                    return
-                if compiled:
-                    self.pace.note(count, time.perf_counter() - began)
+        for count in (WARM // 8, WARM, WARM // 8, WARM):
+            began = time.perf_counter()
+            renderer.pixels(snapshot.params, snapshot.grid, at[:count], camera)
+            if self._stopped:
+                return
+            self._note(Wish(split.camera(0)), count, time.perf_counter() - began)
 
     def _run(self) -> None:
         try:
@@ -165,12 +187,12 @@ class Loop:
                 watcher.redraw = False
                 watcher.fail(error)
                 continue
-            if self.live.training and not self.live.paused and not hurried:
+            if self.busy and not hurried:
                 passed = time.perf_counter() - began
                 time.sleep(min(1.0, passed * (1 / SHARE - 1)))
 
     def _next(self) -> Watcher | None:
-        for due in (_is_fresh, _is_to_be_drawn, _is_unfinished, self._is_stale):
+        for due in (_is_fresh, _is_to_be_drawn, self._is_stale, _is_unfinished):
             for watcher in self._watchers:
                 if due(watcher):
                     return watcher
@@ -179,7 +201,8 @@ class Loop:
     def _is_stale(self, watcher: Watcher) -> bool:
         if watcher.wish is None or watcher.snapshot is None:
             return False
-        if time.perf_counter() < watcher.ended + REFRESH:
+        now, frame = time.perf_counter(), watcher.frame
+        if frame is None or now < (watcher.ended + REFRESH if frame.done else watcher.begun + OLD):
             return False
         newest = self.live.snapshot()
         return newest is not None and newest.step != watcher.snapshot.step
@@ -194,8 +217,9 @@ class Loop:
             self._show(watcher)
             return True
         watcher.redraw = False
-        if wish is not watcher.granted or frame is None or frame.done:
+        if wish is not watcher.granted or frame is None or frame.done or self._is_stale(watcher):
             frame = self._begin(watcher, wish)
+            wish = watcher.granted or wish
         first = frame.first
         renderer = self.renderer(wish.background, wish.normals)
         snapshot = watcher.snapshot
@@ -212,7 +236,7 @@ class Loop:
         def ask(at: np.ndarray) -> Seen:
             began = time.perf_counter()
             found = renderer.pixels(snapshot.params, grid, at, camera, tick)
-            self.pace.note(len(at), time.perf_counter() - began)
+            self._note(wish, len(at), time.perf_counter() - began)
             return found
 
         whole = frame.advance(ask, frame.left if first else self.pace.pixels(SLICE))
@@ -227,12 +251,27 @@ class Loop:
         if snapshot is None:
             time.sleep(0.05)
             raise Superseded
-        stride = self.pace.stride(wish.camera.height, wish.camera.width, FIRST)
         # where nobody moves, the old picture stays until the new one is as sharp
-        again = watcher.frame is not None and watcher.frame.done and wish is watcher.granted
+        same = wish is watcher.granted
+        again = same and watcher.frame is not None and watcher.frame.done
+        if same and watcher.renew is not None:
+            newer = watcher.renew()
+            with self._changed:
+                if watcher.wish is not wish:
+                    raise Superseded
+                watcher.wish = wish = newer
+        stride = self.pace.stride(wish.camera.height, wish.camera.width, FIRST)
         watcher.frame = Frame(wish.camera, stride, quiet=again)
+        watcher.begun = time.perf_counter()
         watcher.granted, watcher.snapshot = wish, snapshot
         return watcher.frame
+
+    def _note(self, wish: Wish, pixels: int, seconds: float) -> None:
+        """The first calls of a renderer compile it: they say nothing of its pace."""
+        key = (wish.background, wish.normals)
+        self._calls[key] = self._calls.get(key, 0) + 1
+        if self._calls[key] > COMPILES:
+            self.pace.note(pixels, seconds)
 
     def _cut(self, grid: Occupancy, box: Box) -> Occupancy:
         """The grid within a box; the last one is kept."""

@@ -1,6 +1,5 @@
 """The ray microscope of a page: a click on a pixel, and what its ray is made of."""
 
-import io
 import json
 import tempfile
 import threading
@@ -14,7 +13,10 @@ import viser
 from jaxtyping import Float, UInt8
 
 from data.scene import Camera
+from nerf.cameras import Cameras
+from nerf.microscope.draw import draw
 from nerf.microscope.probe import Microscope, Probe
+from nerf.microscope.samples import MOTIONS
 from nerf.train import TrainState
 from nerf.viewer import charts, photographs
 from nerf.viewer.live import Live, Snapshot
@@ -22,7 +24,6 @@ from nerf.viewer.live import Live, Snapshot
 if TYPE_CHECKING:
     from nerf.viewer.page import Page
 
-MOTIONS = ("along x, right", "along y, up", "along z, back", "about x", "about y", "about z")
 WIDTH = 380
 """Of the panel, pixels."""
 
@@ -167,8 +168,6 @@ def ray_points(
     camera: Camera, pixel: tuple[float, float], distance: Float[np.ndarray, " n"]
 ) -> tuple[Float[np.ndarray, "3"], Float[np.ndarray, "n 3"]]:
     """The camera's place, and the points at some distances along a pixel's ray, scene units."""
-    from nerf.cameras import Cameras
-
     at = jnp.asarray([[pixel[0] + 0.5, pixel[1] + 0.5]], float)
     origin, direction = Cameras.of(camera).rays(jnp.zeros(1, jnp.int32), at)
     o, d = np.asarray(origin[0]), np.asarray(direction[0])
@@ -214,9 +213,7 @@ def pose_table(probe: Probe) -> str:
 
 def drawn(probe: Probe) -> bytes:
     """A probe as a PNG."""
-    from nerf.microscope.draw import draw
-
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "ray.png"
         draw(probe, file)
-        return io.BytesIO(file.read_bytes()).getvalue()
+        return file.read_bytes()

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image
 
-from nerf.pictures import quantised, scaled
+from nerf.pictures import ERROR_SHOWN, quantised, scaled
 from nerf.render import BACKGROUNDS, Seen
 
 Mode = Literal["colour", "depth", "opacity", "normals", "samples", "error"]
@@ -20,7 +20,7 @@ SAID = {
     "error": "|rendering - photograph|, mean of the three channels.",
 }
 """What each shows."""
-FULL_ERROR = 0.2
+FULL_ERROR = 1 / ERROR_SHOWN
 """Error that is shown lightest."""
 
 

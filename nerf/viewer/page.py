@@ -44,7 +44,8 @@ class Page:
         self.watcher = Watcher(self._show, self.fail)
         self.mode: str = "colour"
         self.background = "white"
-        self.longest = 1600
+        self.longest: int | None = None
+        """Longer side of the sharpest picture, pixels; None: what the machine can do."""
         self.box: crop.Box | None = None
         self.wipe = 0.0
         self.photograph: int | None = None
@@ -57,6 +58,7 @@ class Page:
         self.path = Path(self)
         self.ray = Ray(self, bench)
         self.controls = Controls(self)
+        self.watcher.renew = self._renewed
         loop.enter(self.watcher)
         client.camera.on_update(self._moved)
         self.look()
@@ -93,9 +95,13 @@ class Page:
     @property
     def camera(self) -> Camera:
         """The camera of the picture that is asked for."""
+        window = self.window
+        longest = self.longest
+        if longest is None:
+            longest = self.loop.longest(window.height, window.width)
         if self.photograph is None:
-            return self.window.camera(self.longest)
-        return photographs.camera_of(self.live.split, self.photograph, self.longest)
+            return window.camera(longest)
+        return photographs.camera_of(self.live.split, self.photograph, longest)
 
     @property
     def aspect(self) -> float:
@@ -105,8 +111,12 @@ class Page:
     def look(self) -> None:
         """Asks for the picture of the camera and the controls as they are now."""
         self._asked_at, self._first_at = time.perf_counter(), 0.0
-        wish = Wish(self.camera, self.background, self.mode == "normals", self.box, self.photograph)
-        self.loop.ask(self.watcher, wish)
+        self.loop.ask(self.watcher, self.wish())
+
+    def wish(self) -> Wish:
+        """What the camera and the controls ask for."""
+        normals = self.mode == "normals"
+        return Wish(self.camera, self.background, normals, self.box, self.photograph)
 
     def draw(self) -> None:
         """Shows what is rendered already in another way."""
@@ -141,6 +151,10 @@ class Page:
             self.photograph = None
             self.overlays.hide(False)
             self.controls.said_photograph(None)
+
+    def _renewed(self) -> Wish:
+        self._asked_at, self._first_at = time.perf_counter(), 0.0
+        return self.wish()
 
     async def _moved(self, camera: viser.CameraHandle) -> None:
         if self.photograph is not None:

@@ -1,28 +1,25 @@
 """The web server of a viewer: who comes, who goes, and where it is bound."""
 
-import ipaddress
 import signal
-import socket
 import threading
 from contextlib import contextmanager
 
 import rich
 import viser
 
-from data.errors import InputError
 from nerf import paths
 from nerf.console import console
 from nerf.opened import Opened
 from nerf.viewer import poses
+from nerf.viewer.addresses import free_port, is_loopback
 from nerf.viewer.curves import Training
+from nerf.viewer.guard import guard
 from nerf.viewer.live import Live
 from nerf.viewer.loop import Loop
 from nerf.viewer.microscope import Bench
 from nerf.viewer.page import Page
 
 HOST, PORT = "127.0.0.1", 8080
-TRIES = 100
-"""Ports that are tried, one after another."""
 
 
 class Viewer:
@@ -39,6 +36,7 @@ class Viewer:
         self.moved = 0 < port != self.port
         """Whether the port that was asked for is another's."""
         self.server.gui.configure_theme(show_logo=False, show_share_button=False)
+        guard(self.server, host)
         self._stand()
         self.bench = Bench(live)
         self.training = Training(self.server, live) if live.training else None
@@ -74,9 +72,14 @@ class Viewer:
         camera.fov = poses.fov_of(first)
 
     def _enter(self, client: viser.ClientHandle) -> None:
-        self._pages[client.client_id] = Page(
-            client, self.live, self.loop, self.bench, is_loopback(self.host)
-        )
+        try:
+            page = Page(client, self.live, self.loop, self.bench, is_loopback(self.host))
+        except Exception as error:  # of one page: the others and the run go on
+            console.print(f"viewer   {type(error).__name__}: {error}", markup=False)
+            return
+        self._pages[client.client_id] = page
+        if client.client_id not in self.server.get_clients():  # gone already
+            self._leave(client)
 
     def _leave(self, client: viser.ClientHandle) -> None:
         page = self._pages.pop(client.client_id, None)
@@ -90,29 +93,6 @@ def serve(shown: Opened | Live, host: str = HOST, port: int = PORT) -> Viewer:
     A port that is in use is left alone: the next free one is taken. 0 is any.
     """
     return Viewer(shown if isinstance(shown, Live) else Live.of(shown), host, port)
-
-
-def free_port(host: str, port: int) -> int:
-    """The first port from `port` on that nobody listens at; 0 for 0. InputError if none is."""
-    if not 0 <= port <= 65535:
-        raise InputError(f"--port {port}: ports are numbers from 0 (any free one) to 65535")
-    try:
-        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    except (socket.gaierror, UnicodeError) as error:
-        raise InputError(f"--host {host}: no such address; 127.0.0.1 is this machine") from error
-    last = None
-    for number in range(port, min(port + TRIES, 65536)):
-        with socket.socket(family, socket.SOCK_STREAM) as tried:
-            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                tried.bind((address[0], number))
-                tried.listen(1)
-                return number
-            except OSError as error:
-                last = error
-                if error.errno not in (98, 48, 13, 10048):  # in use, or not allowed
-                    break
-    raise InputError(f"--host {host} --port {port}: can't listen there: {last}")
 
 
 def say(viewer: Viewer, asked: int) -> None:
@@ -140,16 +120,6 @@ def until_asked_to_end() -> None:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a server that is bound there."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 @contextmanager

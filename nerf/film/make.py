@@ -1,0 +1,148 @@
+"""The film of a run along a path."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from data.errors import InputError
+from data.scene import Camera, Scene
+from nerf import memory
+from nerf.console import bar, console
+from nerf.film import write
+from nerf.film.look import Look, distances
+from nerf.film.reel import Reel
+from nerf.film.scale import Scale
+from nerf.opened import Opened
+from nerf.paths.choose import Shot, Views, choose, framed
+from nerf.render import BACKGROUNDS, Renderer
+from nerf.space import Space
+
+PIXEL_BYTES = 700
+"""About what a pixel of a view takes while it is rendered and shown."""
+SMALL = 96
+"""Width of the renderings by which distances are found out before a film, pixels."""
+LOOKED_AT = 6
+"""Views of a path whose distances make the scale of its film."""
+FARTHEST = {"bounded": 0.99, "forward": 0.95, "unbounded": 0.95}
+"""Part of the distances that is on the scale: the last are the sky's."""
+
+
+class Request(NamedTuple):
+    """What the user asks for."""
+
+    out: Path
+    shot: Shot
+    shows: tuple[str, ...] = ("colour",)
+    background: str = "white"
+    overwrite: bool = False
+
+
+class Made(NamedTuple):
+    """What came of it."""
+
+    views: Views
+    kept: int
+    """Frames that were there already."""
+    size: tuple[int, int]
+    """Width and height of the film, pixels."""
+
+
+def make(opened: Opened, scene: Scene, request: Request) -> Made:
+    """Renders a film, going on where an interrupted one of the same kind ended.
+
+    InputError for what can't be filmed, before anything is rendered but a few small views.
+    """
+    write.check(request.out, request.overwrite)
+    space = Space.of(opened.config)
+    renderer = Renderer(opened.model, request.background, "normals" in request.shows)
+    state = opened.state
+
+    def small(camera: Camera):
+        """The distances of what a camera sees, scene units, from a small view."""
+        width = min(SMALL, camera.width)
+        height = max(1, min(4 * SMALL, round(camera.height * width / camera.width)))
+        camera = framed(camera, width, height)
+        picture = renderer.picture(state.params, state.grid, camera)
+        return distances(picture, camera, space)[picture.opacity > 0.5]
+
+    def focus(camera: Camera) -> float:
+        found = small(camera)
+        return float(np.median(found)) if len(found) else 1.0
+
+    views = choose(request.shot, scene, space.kind, focus)
+    width, height = views[0].width, views[0].height
+    look = Look(
+        request.shows,
+        space,
+        scene.scale,
+        np.asarray(scene.motion, np.float64)[:, :3],
+        BACKGROUNDS[request.background],
+    )
+    refuse_too_large(width, height)
+    size = look.size(width, height)
+    write.check_size(request.out, *size)
+    reel = Reel(request.out, receipt(opened, request, views), len(views))
+    with reel.opened() as kept:
+        if kept:
+            console.print(f"frames   kept {len(kept)} of {len(views)} frames of before")
+        if "depth" in request.shows:
+            if "distances" not in reel.told:
+                spread = np.linspace(0, len(views) - 1, min(LOOKED_AT, len(views)))
+                found = [small(views[int(k)]) for k in np.unique(spread.round())]
+                scale = Scale.of(np.concatenate(found) / scene.scale, FARTHEST[space.kind])
+                reel.note(distances=list(scale))
+            look = look._replace(distances=Scale(*reel.told["distances"]))
+        left = sorted(set(range(len(views))) - set(kept))
+        try:
+            with bar("render", len(left) * width * height) as tick:
+                for k in left:
+                    picture = renderer.picture(state.params, state.grid, views[k], tick)
+                    reel.add(k, look.frame(picture, views[k]))
+        except KeyboardInterrupt:
+            console.print("frames   those done are kept: the same command goes on with the rest")
+            raise
+        reel.finish(views.fps)
+    return Made(views, len(kept), size)
+
+
+def refuse_too_large(width: int, height: int) -> None:
+    """InputError if views of this size can't be held: said before one is rendered."""
+    there, needed = memory.host(), PIXEL_BYTES * width * height
+    if needed > there:
+        raise InputError(
+            f"views of {width}x{height} need about {needed / 2**30:.1f} GiB of memory, the machine "
+            f"has {there / 2**30:.1f} GiB; give a smaller --resolution"
+        )
+
+
+def receipt(opened: Opened, request: Request, views: Views) -> dict[str, Any]:
+    """What tells this film from others: frames of another must not get into it."""
+    return {
+        "run": str(opened.run.resolve()),
+        "step": int(opened.state.step),
+        "field": _digest(jax.tree.leaves((opened.state.params, opened.state.grid))),
+        "path": request.shot.path,
+        "views": len(views),
+        "cameras": _digest(_numbers(views)),
+        "size": [views[0].width, views[0].height],
+        "show": list(request.shows),
+        "background": request.background,
+    }
+
+
+def _numbers(views: Views, most: int = 500) -> list[np.ndarray]:
+    """Numbers of the cameras of a film; of a long one, of cameras all along it."""
+    which = np.unique(np.linspace(0, len(views) - 1, min(len(views), most)).round().astype(int))
+    cameras = [views[int(k)] for k in which]
+    return [np.concatenate([np.ravel(c.pose), c.intrinsics]) for c in cameras]
+
+
+def _digest(arrays: Sequence[Any]) -> str:
+    found = hashlib.blake2b(digest_size=16)
+    for array in arrays:
+        found.update(np.ascontiguousarray(array).tobytes())
+    return found.hexdigest()

@@ -1,0 +1,99 @@
+"""Frames that are kept beside the output until the film is whole: none is rendered twice.
+
+.NAME.frames/receipt.json   what the frames are of; only those of the very same film are used
+.NAME.frames/0000.png       one frame each, written whole or not at all
+"""
+
+import fcntl
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+
+from data.errors import InputError
+from nerf.config import replace_text
+from nerf.film import write
+
+RECEIPT = "receipt.json"
+
+
+class Reel:
+    """The frames of a film that is being made."""
+
+    def __init__(self, out: Path, receipt: dict[str, Any], count: int):
+        self._out, self._receipt, self._count = out, receipt, count
+        self.folder = out.parent / f".{out.name}.frames"
+        self._digits = max(4, len(str(count - 1)))
+        self.told: dict[str, Any] = {}
+        """What was found out on the way, and goes for the frames that are kept as well."""
+
+    def file(self, frame: int) -> Path:
+        """Where a frame lies, or will."""
+        return self.folder / f"{frame:0{self._digits}d}.png"
+
+    @contextmanager
+    def opened(self) -> Iterator[list[int]]:
+        """Makes the folder this film's; gives the frames that it holds already.
+
+        Those of another film go. InputError if it can't be written, or if another process is at it.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = (self.folder / "lock").open("w")
+        except OSError as error:
+            raise InputError(f"{self._out}: can't be written: {error.strerror}") from error
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise InputError(
+                    f"{self._out}: another process is rendering it; wait, or name another --out"
+                ) from None
+            yield self._kept()
+
+    def _kept(self) -> list[int]:
+        try:
+            found = json.loads((self.folder / RECEIPT).read_text(encoding="utf-8"))
+            same = found["film"] == self._receipt
+        except (OSError, ValueError, KeyError, TypeError):
+            found, same = {}, False
+        if not same:
+            for old in self.folder.iterdir():
+                if old.name != "lock":
+                    old.unlink()
+            self._tell()
+            return []
+        self.told = found.get("told", {})
+        return [k for k in range(self._count) if _whole(self.file(k))]
+
+    def note(self, **told: Any) -> None:
+        """Keeps what was found out for frames to come."""
+        self.told |= told
+        self._tell()
+
+    def _tell(self) -> None:
+        text = json.dumps({"film": self._receipt, "told": self.told}, indent=1)
+        replace_text(self.folder / RECEIPT, text + "\n")
+
+    def add(self, frame: int, picture: UInt8[np.ndarray, "h w 3"]) -> None:
+        """Keeps a frame."""
+        write.save_png(picture, self.file(frame))
+
+    def finish(self, fps: float | int) -> None:
+        """Makes the film, and removes what was kept for it."""
+        write.assemble([self.file(k) for k in range(self._count)], self._out, fps)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _whole(file: Path) -> bool:
+    try:
+        with Image.open(file) as picture:
+            return picture.size[0] > 0
+    except (OSError, ValueError):
+        return False

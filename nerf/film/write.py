@@ -1,0 +1,176 @@
+"""Frames -> a film. Frames are read from disk one at a time: memory does not grow with the film."""
+
+import os
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import imageio.v2
+import imageio_ffmpeg
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+
+from data.errors import InputError
+
+LARGEST = {".mp4": 16384, ".gif": 65535, ".webp": 16383}
+"""Endings of films, and how many pixels their pictures may be wide and high."""
+COMPRESSION = 1
+"""Of frames on disk (zlib's): they are read once or twice and go."""
+
+
+def check(out: Path, overwrite: bool | None = None) -> None:
+    """InputError for a place where no film can be put, before anything is rendered.
+
+    With `overwrite` False nothing may be there; with None a film may be, but no pictures.
+    """
+    if out.suffix.lower() not in (*LARGEST, ""):
+        raise InputError(
+            f"{out}: unknown ending; give .mp4, .gif, .webp, or a name without ending for a "
+            "folder of PNG"
+        )
+    if out.suffix and out.is_dir():
+        raise InputError(f"{out}: is a folder; name a file for the film")
+    if out.suffix and out.exists() and overwrite is False:
+        raise InputError(f"{out}: is there already; say --overwrite to replace it")
+    if not out.suffix and out.exists():
+        if not out.is_dir():
+            raise InputError(f"{out}: is a file; name a new folder for the pictures")
+        if any(out.iterdir()) and not overwrite:
+            more = "" if overwrite is None else ", or say --overwrite to replace its pictures"
+            raise InputError(
+                f"{out}: holds something already; name a new folder for the pictures{more}"
+            )
+        if not all(re.fullmatch(r"\d{4,}\.png", file.name) for file in out.iterdir()):
+            raise InputError(
+                f"{out}: holds more than a film's pictures, and is not replaced; name a new folder"
+            )
+
+
+def check_size(out: Path, width: int, height: int) -> None:
+    """InputError for frames that the format can't hold."""
+    most = LARGEST.get(out.suffix.lower())
+    if most is not None and max(width, height) > most:
+        raise InputError(
+            f"{out}: frames of {width}x{height}; {out.suffix} holds {most} pixels each way at most"
+        )
+
+
+def save(frames: Iterable[UInt8[np.ndarray, "h w 3"]], out: Path, fps: float | int) -> None:
+    """Write frames as .mp4, .gif or .webp, or as numbered PNG into a folder (no ending).
+
+    A film that can't be finished leaves what was there before.
+    """
+    check(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".film-") as beside:
+        files = []
+        for k, frame in enumerate(frames):
+            files.append(Path(beside) / f"{k:04d}.png")
+            save_png(frame, files[-1])
+        assemble(files, out, fps)
+
+
+def save_png(frame: UInt8[np.ndarray, "h w 3"], file: Path) -> None:
+    """Writes a frame whole or not at all."""
+    part = file.with_suffix(".part")
+    Image.fromarray(frame).save(part, format="png", compress_level=COMPRESSION)
+    part.replace(file)
+
+
+def assemble(files: Sequence[Path], out: Path, fps: float | int) -> None:
+    """Makes a film of pictures that lie in one folder, under `out`; moves them if that is a folder.
+
+    InputError if the film can't be written; what was there before stays then.
+    """
+    if not files:
+        raise InputError(f"{out}: no frame to write")
+    if not out.suffix:
+        out.mkdir(parents=True, exist_ok=True)
+        for old in out.iterdir():
+            old.unlink()
+        for file in files:
+            file.replace(out / file.name)
+        return
+    part = files[0].parent / f"film{out.suffix.lower()}"
+    write = {".mp4": _mp4, ".gif": _gif, ".webp": _webp}[out.suffix.lower()]
+    try:
+        write(files, part, fps)
+    except (OSError, ValueError) as error:
+        reason = (str(error).strip() or "no reason given").splitlines()[-1][-160:]
+        raise InputError(f"{out}: could not be written: {reason}") from error
+    if not part.is_file() or part.stat().st_size == 0:
+        raise InputError(f"{out}: ffmpeg could not write it")
+    part.replace(out)
+
+
+def _mp4(files, part, fps):
+    """H.264 in yuv420p with its index in front: what every player and browser shows."""
+    # ffmpeg starts without a fork hook of its own: JAX's threads do not survive a fork
+    os.environ.setdefault("IMAGEIO_FFMPEG_NO_PREVENT_SIGINT", "1")
+    film: Any = imageio.v2.get_writer(
+        part,
+        fps=fps,
+        codec="libx264",
+        macro_block_size=1,
+        quality=8,
+        pixelformat="yuv420p",
+        output_params=["-movflags", "+faststart"],
+    )
+    with film:
+        for file in files:
+            frame = _pixels(file)
+            # players want even sizes: the last row and column are shown twice where they must
+            odd = (frame.shape[0] % 2, frame.shape[1] % 2)
+            film.append_data(np.pad(frame, ((0, odd[0]), (0, odd[1]), (0, 0)), mode="edge"))
+
+
+def _gif(files, part, fps):
+    """256 colours chosen for the whole film; ffmpeg reads the frames twice instead of keeping."""
+    digits = len(files[0].stem)
+    frames = ["-framerate", f"{fps:.6g}", "-start_number", str(int(files[0].stem))]
+    frames += ["-i", f"%0{digits}d.png"]
+    _ffmpeg([*frames, "-vf", "palettegen", "-update", "1", "-frames:v", "1", "palette.bmp"], part)
+    use = "paletteuse=dither=sierra2_4a:diff_mode=rectangle"
+    _ffmpeg([*frames, "-i", "palette.bmp", "-lavfi", use, "-loop", "0", part.name], part)
+
+
+def _ffmpeg(arguments, part):
+    """Runs in the folder of the frames: its patterns must not meet a % in the user's own names."""
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-v", "error", "-y", *arguments]
+    done = subprocess.run(command, cwd=part.parent, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise OSError(done.stderr)
+
+
+def _webp(files, part, fps):
+    # whole milliseconds that stay with the true time
+    ends = np.round(np.arange(len(files) + 1) * 1000 / fps).astype(int)
+    durations = np.maximum(np.diff(ends), 1).tolist()
+    film = _Frames(files)
+    film.save(part, format="WEBP", save_all=True, duration=durations, loop=0, quality=80, method=4)
+
+
+class _Frames(Image.Image):
+    """A picture of many frames, each read when it is turned to, as Pillow's own of files are."""
+
+    def __init__(self, files: Sequence[Path]):
+        super().__init__()
+        self._files, self.n_frames, self.is_animated = files, len(files), True
+        self.seek(0)
+
+    def seek(self, frame: int) -> None:
+        with Image.open(self._files[frame]) as picture:
+            self.im = picture.convert("RGB").im
+        self._mode, self._size, self._at = "RGB", self.im.size, frame
+
+    def tell(self) -> int:
+        return self._at
+
+
+def _pixels(file):
+    with Image.open(file) as picture:
+        return np.asarray(picture.convert("RGB"))
