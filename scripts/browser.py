@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
-from playwright.sync_api import Browser, Page, Playwright, Request
+from playwright.sync_api import Browser, Page, Playwright, Request, ViewportSize
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
@@ -32,7 +32,7 @@ FLAGS = (
     "--enable-unsafe-swiftshader",
     "--force-color-profile=srgb",
 )
-VIEWPORT = {"width": 1200, "height": 750}
+VIEWPORT: ViewportSize = {"width": 1200, "height": 750}
 PATIENCE = 60.0
 """How long something that comes at all may take on a loaded machine, seconds."""
 

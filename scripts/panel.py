@@ -22,8 +22,13 @@ def open_viewer(page: Page, viewer: Served, sharpest: int | None = None) -> None
     if sharpest is not None:
         choose(page, "Sharpest", f"{sharpest} pixels")
     page.get_by_text(SHARP).wait_for(timeout=1000 * LONG)
+    dismiss_notice(page)
+
+
+def dismiss_notice(page: Page) -> None:
+    """Closes what viser says of software WebGL, if it does: it covers the scene."""
     notice = page.get_by_role("alert").get_by_role("button")
-    if notice.count():  # on software WebGL, of viser's; it covers the scene
+    if notice.count():
         notice.first.click()
         until(page, lambda: notice.count() == 0, "the notice to go")
 

@@ -7,6 +7,7 @@ system's chromium.
 import argparse
 import io
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -16,14 +17,19 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from nerf.opened import config_of
 from scripts import browser, panel
-from scripts.browser import drag, launch, served, until
+from scripts.browser import Served, drag, launch, served, settled, until
 
 LARGEST = 120_000
 """Bytes of a picture."""
 MODES = ("depth", "opacity", "normals", "samples", "error")
 PHOTOGRAPH = 12
+ASKED = (620, 430)
+"""Where the ray is asked, pixels of the page."""
 SHARPEST = 1600
+QUIET = 5.0
+"""Seconds without change after which a picture is taken to be sharp."""
 
 
 def save(page: Page, file: Path) -> None:
@@ -41,29 +47,45 @@ def save(page: Page, file: Path) -> None:
 
 def viewer_page(page: Page) -> Iterator[str]:
     """Brings the viewer's page from one state to the next; the name of each."""
-    page.wait_for_timeout(500)
+    settled(page, quiet=QUIET)
     yield "colour"
     for mode in MODES:
-        panel.sharp_after(page, lambda mode=mode: panel.choose(page, "Show", mode))
+        choose(page, "Show", mode)
         yield mode
-    panel.sharp_after(page, lambda: panel.choose(page, "Show", "colour"))
+    choose(page, "Show", "colour")
     panel.go_to_photograph(page, PHOTOGRAPH)
+    settled(page, quiet=QUIET)
     panel.tab(page, "Photographs")
-    page.get_by_role("slider", name="Wipe").or_(page.get_by_role("slider")).first.focus()
-    for _ in range(5):
-        page.keyboard.press("PageUp")
-        page.keyboard.press("ArrowRight")
-    panel.standing(page)
+    slider = page.locator(".mantine-Slider-root").first
+    slider.click()  # in its middle
+    page.mouse.move(5, 5)
+    settled(page, quiet=QUIET)
     yield "wipe"
-    page.get_by_role("slider").first.focus()
-    page.keyboard.press("Home")
-    panel.standing(page)
+    slider.click(position={"x": 1, "y": 5})
     panel.tab(page, "Ray")
-    panel.ask_a_ray(page, 620, 430)
-    page.wait_for_timeout(1000)
-    panel.standing(page)
+    panel.ask_a_ray(page, *ASKED)
+    settled(page, quiet=QUIET)
     yield "ray"
+    drag(page, (-170, -20), (700, 300))
+    settled(page, quiet=QUIET)
+    yield "ray-aside"
     panel.press(page, "Close the ray")
+
+
+def choose(page: Page, label: str, option: str) -> None:
+    """Chooses in a list, and waits for the picture that comes of it."""
+    panel.sharp_after(page, lambda: panel.choose(page, label, option), QUIET)
+
+
+def training_page(page: Page, process: Served) -> None:
+    """Opens the page of a run in training and waits until there is a curve."""
+    page.goto(process.address)
+    line = page.get_by_text(re.compile(r"Step \d+, loss"))
+    line.wait_for()
+    until(page, lambda: len(re.findall(r"Step (\d{3,}),", line.inner_text())) > 0, "100 steps", 600)
+    panel.dismiss_notice(page)
+    panel.press(page, "Pause")
+    settled(page, quiet=QUIET)
 
 
 def offline_page(page: Page, file: Path) -> None:
@@ -73,7 +95,7 @@ def offline_page(page: Page, file: Path) -> None:
     until(page, lambda: page.evaluate("window.nerf.ready || window.nerf.fault"), "the first frame")
     drag(page, (-120, -30), (600, 300))
     page.mouse.move(5, 5)
-    panel.standing(page)
+    settled(page)
 
 
 def window(chromium: Browser) -> Page:
@@ -106,6 +128,13 @@ def main() -> None:
             panel.open_viewer(page, viewer, SHARPEST)
             for name in viewer_page(page):
                 save(page, told.out / f"viewer-{name}.webp")
+            page.close()
+        page = window(chromium)
+        scene = config_of(told.run).scene
+        again = ["--scene", scene, "--steps", 5000, "--run", Path(folder) / told.run.name]
+        with served("train", *again, "--view", "--port", 0) as process:
+            training_page(page, process)
+            save(page, told.out / "viewer-training.webp")
             page.close()
         file = Path(folder) / f"{told.run.name}.html"
         export(told.run, file)
