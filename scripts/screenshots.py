@@ -24,6 +24,8 @@ from scripts.browser import Served, drag, launch, served, settled, until
 LARGEST = 120_000
 """Bytes of a picture."""
 MODES = ("depth", "opacity", "normals", "samples", "error")
+RENDERED = ("normals", "samples")
+"""Modes before or after which the rays are asked anew."""
 PHOTOGRAPH = 12
 ASKED = (620, 430)
 """Where the ray is asked, pixels of the page."""
@@ -66,7 +68,7 @@ def viewer_page(page: Page) -> Iterator[str]:
     panel.ask_a_ray(page, *ASKED)
     settled(page, quiet=QUIET)
     yield "ray"
-    drag(page, (-170, -20), (700, 300))
+    drag(page, (110, -30), (600, 650))
     settled(page, quiet=QUIET)
     yield "ray-aside"
     panel.press(page, "Close the ray")
@@ -74,7 +76,12 @@ def viewer_page(page: Page) -> Iterator[str]:
 
 def choose(page: Page, label: str, option: str) -> None:
     """Chooses in a list, and waits for the picture that comes of it."""
+    said = page.get_by_text(panel.SHARP).inner_text()
     panel.sharp_after(page, lambda: panel.choose(page, label, option), QUIET)
+    if option in RENDERED:  # not drawn of what is there: that it is done is said anew
+        shown = page.get_by_text(panel.SHARP)
+        until(page, lambda: shown.inner_text() != said, f"{option}, sharp", panel.LONG)
+        settled(page)
 
 
 def training_page(page: Page, process: Served) -> None:
