@@ -12,15 +12,17 @@ profile     where the time of a step goes
 memory      what a run needs of it
 machine     what the process asks of the machine
 evaluate    held-out views: pictures, PSNR, SSIM
-paths       orbits around the scene
+paths/      where the camera of a film goes
+film/       frames, kept on the way, and the films that they become
 checkpoint  a run on disk, and how to go on with it
 inspect     what a scene is before it is trained, and what looks wrong in it
 views       points to pixels, pixels to rays: what the cameras of a split see
 plot        cameras, drawn
 photos/     photographs or a video -> a scene, by structure from motion
+microscope/ one pixel: what its ray meets, and what its loss wants changed
 report/     pages about runs, and runs side by side
 truth/      what was recovered against what is known: distances, opacity, density
-pictures    panels, depth in colour, films
+pictures    panels, depth in colour
 console     what a run says while it runs
 commands    train, evaluate, compare, render, inspect, check
 cli         the command line

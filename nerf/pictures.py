@@ -14,6 +14,7 @@ __all__ = [
     "depth_range",
     "over",
     "panel",
+    "parts",
     "quantised",
     "save",
     "save_film",

@@ -1,10 +1,12 @@
 """How long the viewer's first and sharp pictures take after a move, by a client that measures.
 
-    python scripts/viewer_latency.py RUN [--size 400] [--moves 10] [--browser] [--out FILE.json]
+    python scripts/viewer_latency.py RUN [--size 400] [--moves 10] [--client socket] [--out F.json]
 
-Without --browser the client is a thread in this process: what rendering and drawing cost. With it,
-`nerf view` is started, and a headless Chromium drags the picture: all that a person waits for,
-the browser's own (software) drawing included.
+process   the client is a thread of the process that renders: what rendering and drawing cost
+socket    `nerf view` is started, and a client that speaks its protocol moves the camera: until the
+          picture has come over the websocket
+browser   a headless Chromium drags the picture: all that a person waits for, the browser's own
+          drawing, here in software, and the time of a screenshot included
 """
 
 import argparse
@@ -16,17 +18,28 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import numpy as np
+import viser
+import zstandard
+from PIL import Image
+from websockets.sync.client import connect
+from websockets.typing import Subprotocol
 
 from nerf import paths
 from nerf.cli.parse import MISTAKE
 from nerf.machine import prepare
 from nerf.opened import open_run
 from nerf.viewer.live import Live
-from nerf.viewer.loop import Loop, Watcher, Wish
+from nerf.viewer.loop import Loop
 from nerf.viewer.modes import draw, enlarged
+from nerf.viewer.poses import fov_of, wxyz_of
+from nerf.viewer.watcher import Watcher, Wish
 
 FLAGS = (
     "--no-sandbox",
@@ -76,11 +89,77 @@ def _poses(live: Live, count: int) -> list[np.ndarray]:
     return [camera.pose for camera in paths.orbit(live.split, count)]
 
 
-def in_browser(run: Path, size: int, moves: int) -> list[tuple[float, float]]:
-    """The same, seen through Chromium: from the first move of a drag to a changed picture, and
-    from its last to the one that stays."""
-    from playwright.sync_api import sync_playwright
+class Client:
+    """Speaks viser's protocol: sends a camera, and is sent pictures."""
 
+    def __init__(self, url: str):
+        self._socket = connect(
+            url.replace("http", "ws", 1),
+            subprotocols=[Subprotocol(f"viser-v{viser.__version__}")],
+            max_size=None,
+        )
+
+    def close(self) -> None:
+        """Leaves."""
+        self._socket.close()
+
+    def look(self, pose: np.ndarray, fov: float, width: int, height: int) -> None:
+        """Says that the camera is at a pose [3, 4] of ours, `fov` radians high."""
+        place, ahead = pose[:, 3], -pose[:, 2]
+        message = {
+            "type": "ViewerCameraMessage",
+            "wxyz": wxyz_of(pose).tolist(),
+            "position": place.tolist(),
+            "fov": fov,
+            "near": 0.01,
+            "far": 1000.0,
+            "image_height": height,
+            "image_width": width,
+            "look_at": (place + ahead).tolist(),
+            "up_direction": pose[:, 1].tolist(),
+        }
+        self._socket.send(msgspec.msgpack.encode(message))
+
+    def until_sharp(self, seconds: float = 120) -> list[tuple[float, np.ndarray]]:
+        """The pictures that come, and when, up to the one that is done; TimeoutError."""
+        found = []
+        end = time.perf_counter() + seconds
+        while True:
+            for message in self._received(end - time.perf_counter()):
+                if message["type"] == "BackgroundImageMessage" and message["rgb_data"]:
+                    picture = Image.open(io.BytesIO(message["rgb_data"])).convert("RGB")
+                    found.append((time.perf_counter(), np.asarray(picture)))
+                elif found and "sharp after" in str(message):
+                    return found
+
+    def _received(self, seconds: float) -> list[dict[str, Any]]:
+        """The messages of one window: two sizes, then msgpack that zstd has packed."""
+        raw = self._socket.recv(timeout=seconds)
+        assert isinstance(raw, bytes)
+        size, packed = (int.from_bytes(raw[at : at + 8], "little") for at in (0, 8))
+        text = zstandard.ZstdDecompressor().decompress(raw[16 : 16 + packed], size)
+        return msgspec.msgpack.decode(text)["messages"]
+
+
+def by_socket(run: Path, size: int, moves: int) -> list[tuple[float, float]]:
+    """The same, seen by a client of the websocket."""
+    live = Live.of(open_run(run))
+    fov = fov_of(live.split.camera(0))
+    found = []
+    with _serving(run) as url:
+        client = Client(url)
+        for number, pose in enumerate(_poses(live, moves + 2)):
+            began = time.perf_counter()
+            client.look(pose, fov, size, size)
+            shown = client.until_sharp()
+            if number >= 2:  # the first ones measure the machine
+                found.append((shown[0][0] - began, shown[-1][0] - began))
+        client.close()
+    return found
+
+
+@contextmanager
+def _serving(run: Path) -> Iterator[str]:
     server = subprocess.Popen(
         [sys.executable, "-m", "nerf.cli", "view", str(run), "--port", "0"],
         stdout=subprocess.PIPE,
@@ -88,21 +167,28 @@ def in_browser(run: Path, size: int, moves: int) -> list[tuple[float, float]]:
         env=os.environ | {"PYTHONUNBUFFERED": "1"},
     )
     try:
-        url = _address(server)
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(
-                executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"), args=list(FLAGS)
-            )
-            page = browser.new_page(viewport={"width": size, "height": size})
-            page.goto(url)
-            page.wait_for_function("document.body.innerText.includes('sharp after')", timeout=120e3)
-            time.sleep(3)
-            found = [_drag(page, size, k) for k in range(moves)]
-            browser.close()
-        return found
+        yield _address(server)
     finally:
         server.terminate()
         server.wait(timeout=20)
+
+
+def in_browser(run: Path, size: int, moves: int) -> list[tuple[float, float]]:
+    """The same, seen through Chromium: from the first move of a drag to a changed picture, and
+    from its last to the one that stays."""
+    from playwright.sync_api import sync_playwright
+
+    with _serving(run) as url, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"), args=list(FLAGS)
+        )
+        page = browser.new_page(viewport={"width": size, "height": size})
+        page.goto(url)
+        page.wait_for_function("document.body.innerText.includes('sharp after')", timeout=120e3)
+        time.sleep(3)
+        found = [_drag(page, size, k) for k in range(moves)]
+        browser.close()
+    return found
 
 
 def _address(server: subprocess.Popen) -> str:
@@ -137,12 +223,11 @@ def _drag(page, size: int, number: int) -> tuple[float, float]:
 
 
 def _screenshot(page) -> np.ndarray:
-    from PIL import Image
-
-    # the left part: the panel lies over the rest
     raw = page.screenshot(type="jpeg", quality=80)
-    picture = np.asarray(Image.open(io.BytesIO(raw)).convert("L"), np.float32)
-    return picture
+    return np.asarray(Image.open(io.BytesIO(raw)).convert("L"), np.float32)
+
+
+MEASURES = {"process": in_process, "socket": by_socket, "browser": in_browser}
 
 
 def main() -> int:
@@ -151,20 +236,18 @@ def main() -> int:
     parser.add_argument("run", type=Path)
     parser.add_argument("--size", type=int, default=400, help="side of the picture, pixels")
     parser.add_argument("--moves", type=int, default=10)
-    parser.add_argument("--browser", action="store_true", help="through a headless Chromium")
+    parser.add_argument("--client", choices=list(MEASURES), default="process")
     parser.add_argument("--out", type=Path, help="file for the figures")
     told = parser.parse_args()
     if told.size < 16 or told.moves < 1:
         print("--size at least 16, --moves at least 1", file=sys.stderr)
         return MISTAKE
     prepare()
-    measure = in_browser if told.browser else in_process
-    found = measure(told.run, told.size, told.moves)
+    found = MEASURES[told.client](told.run, told.size, told.moves)
     first, sharp = (statistics.median(v) for v in zip(*found, strict=True))
-    where = "browser" if told.browser else "in process"
     load = os.getloadavg()[0]
     print(
-        f"{told.run.name}, {told.size}x{told.size}, {len(found)} moves, {where}, "
+        f"{told.run.name}, {told.size}x{told.size}, {len(found)} moves, client {told.client}, "
         f"{len(os.sched_getaffinity(0))} cores, load {load:.1f}: first picture after "
         f"{1000 * first:.0f} ms, sharp after {sharp:.2f} s (medians)"
     )

@@ -20,6 +20,8 @@ from nerf.config import Config, check, read, write
 from nerf.console import console, say_device
 from nerf.field import Model
 from nerf.fit import Listener, fit
+from nerf.microscope import record
+from nerf.microscope.record import Ray, Recorder
 from nerf.opened import scene_of
 from nerf.rays import Photographs
 from nerf.train import Step, start
@@ -41,6 +43,9 @@ class Arguments(Config):
     """Address that the viewer listens at; by default this machine alone reaches it."""
     port: int = PORT
     """Port that the viewer listens at; if it is in use the next free one. 0: any."""
+    record_ray: tuple[str, ...] = ()
+    """VIEW,COLUMN,ROW of pixels of training pictures whose rays are kept as training goes, for the
+    films of nerf microscope."""
 
 
 def run(arguments: list[str]) -> int:
@@ -60,7 +65,8 @@ def run(arguments: list[str]) -> int:
     if told.resume is not None and told.run != default.run:
         raise InputError(f"--run {told.run}: a resumed run stays in its folder, {told.resume}")
     watching = [partial(watched, host=told.host, port=told.port)] if told.view else []
-    return train_run(as_config(Config, told), told.resume, watching)[1]
+    rays = [Ray.of(each, "--record-ray") for each in told.record_ray]
+    return train_run(as_config(Config, told), told.resume, watching, rays)[1]
 
 
 Watching = Callable[[Model, Scene, Path], AbstractContextManager[Listener]]
@@ -68,12 +74,17 @@ Watching = Callable[[Model, Scene, Path], AbstractContextManager[Listener]]
 
 
 def train_run(
-    config: Config, resume: Path | None = None, watching: Sequence[Watching] = ()
+    config: Config,
+    resume: Path | None = None,
+    watching: Sequence[Watching] = (),
+    rays: Sequence[Ray] = (),
 ) -> tuple[Path, int]:
     """Trains, from the start or from where `resume` was; returns run folder and exit code."""
     scene = scene_of(check(config), ("train",), resume)
     split = scene.splits["train"]
     memory.refuse_too_large(config, split)
+    for ray in rays:
+        record.check(ray, split)
     run = (
         resume
         or config.run
@@ -107,6 +118,8 @@ def train_run(
     with ExitStack() as stack:
         stack.callback(checkpoints.close)
         listeners = [stack.enter_context(watch(model, scene, run)) for watch in watching]
+        if rays:
+            listeners.append(Recorder(rays, run, model, split, scene.scale))
         return run, fit(step, state, seconds, run, checkpoints, listeners)
 
 

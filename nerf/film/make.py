@@ -88,7 +88,7 @@ def make(opened: Opened, scene: Scene, request: Request) -> Made:
     reel = Reel(request.out, receipt(opened, request, views), len(views))
     with reel.opened() as kept:
         if kept:
-            console.print(f"frames   kept {len(kept)} of {len(views)} frames of before")
+            console.print(f"frames   kept {len(kept)} of {len(views)} frames, rendered before")
         if "depth" in request.shows:
             if "distances" not in reel.told:
                 spread = np.linspace(0, len(views) - 1, min(LOOKED_AT, len(views)))

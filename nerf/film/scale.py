@@ -80,7 +80,7 @@ class Scale(NamedTuple):
         draw, font = ImageDraw.Draw(picture), ImageFont.load_default(size)
         free = 0.0
         for value in self.ticks():
-            x = edge + float(self.part(np.array(value))) * (inner - 1)
+            x = edge + float(self.part(np.array([value]))[0]) * (inner - 1)
             label = f"{value:.6g}"
             half = draw.textlength(label, font=font) / 2
             draw.line([(x, 3), (x, 3 + strip + 2)], fill="black")

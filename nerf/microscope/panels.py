@@ -33,7 +33,7 @@ def weights(axis, probe, scales):
         low, stems * probe.weights, high - low, align="edge", color=RED, label=f"weights w{times}"
     )
     axis.set(ylim=(0, 1.08), ylabel="share of light")
-    axis.legend(loc="center right", frameon=False, fontsize=9)
+    axis.legend(loc="center right", fontsize=9, framealpha=0.8, edgecolor="none")
 
 
 def colours(axis, probe, scales):
@@ -94,7 +94,7 @@ def slopes(axis, probe, scales):
 def where(axis, probe, picture, caption):
     """The picture with the pixel marked in it."""
     axis.axis("off")
-    axis.set_title(caption or f"pixel {probe.column:g}, {probe.row:g}", fontsize=10)
+    axis.set_title(caption or f"pixel {probe.column:g}, {probe.row:g}", fontsize=9)
     if picture is None:
         return
     axis.imshow(picture)

@@ -6,7 +6,7 @@ import numpy as np
 
 from nerf.microscope.probe import Probe
 
-SHARE = 1e-3
+SHARE = 1e-2
 """Of the pixel, or of the largest weight: what is worth showing."""
 
 
@@ -26,12 +26,14 @@ class Scales:
     def of(cls, *probes: Probe) -> "Scales":
         """Those that hold all that is worth showing of some probes of one ray."""
         low, high = zip(*(_worth_showing(probe) for probe in probes), strict=True)
+        t = min(low), max(high)
+        shown = [p.sigma[(p.t >= t[0]) & (p.t <= t[1])].max(initial=0) for p in probes]
+        slopes = [np.abs([p.slope_sigma, p.shows, p.hides]).max(initial=0) for p in probes]
         return cls(
-            (min(low), max(high)),
-            max(float(p.sigma.max(initial=0)) for p in probes) or 1.0,
+            t,
+            float(max(shown)) or 1.0,
             max(float(p.weights.max(initial=0)) for p in probes) or 1.0,
-            max(float(np.abs([p.slope_sigma, p.shows, p.hides]).max(initial=0)) for p in probes)
-            or 1.0,
+            float(max(slopes)) or 1.0,
             max(float(np.abs(p.pose).max()) for p in probes) or 1.0,
         )
 

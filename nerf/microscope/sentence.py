@@ -23,8 +23,11 @@ EMPTY = 1e-2
 """Optical depth below which a sample cannot become thinner."""
 CLEAR = 1e-2
 """Opacity below which a ray goes through to the background."""
-WEAK = 1e-3
+WEAK = 1e-2
 """Part of the pixel's own slope below which no sample's density matters."""
+FIRST = 0.1
+"""Part of the steepest slope that the strongest sample must have: else the steepest are of samples
+that can't do what they want, and densities are as good as they get."""
 LEADS = 0.7
 """Part of what a sample wants that the channels which are named must make up."""
 NAMES = np.array(["red", "green", "blue"])
@@ -79,7 +82,8 @@ def _strongest(samples: Samples, slopes: Slopes) -> int | None:
     able = np.where(thins, 0, np.abs(slopes.sigma))
     k = int(able.argmax())
     by_depth = able[k] / max(samples.delta[k], 1e-30)
-    return k if by_depth > WEAK * np.abs(slopes.pixel_bar).max() else None
+    matters = by_depth > WEAK * np.abs(slopes.pixel_bar).max()
+    return k if matters and able[k] > FIRST * np.abs(slopes.sigma).max() else None
 
 
 def _because(slopes: Slopes, k: int) -> str:

@@ -161,8 +161,8 @@ def _own(shot: Shot, test: Split) -> Views:
     which = np.linspace(0, len(test) - 1, count).round().astype(int)
 
     def of(k: int) -> Camera:
-        fov = shot.fov and zoomed(shot.fov, k / max(count - 1, 1), False)
-        return framed(test.camera(which[k]), *(shot.size or (test.width, test.height)), fov or None)
+        fov = zoomed(shot.fov, k / max(count - 1, 1), False) if shot.fov else None
+        return framed(test.camera(int(which[k])), *(shot.size or (test.width, test.height)), fov)
 
     return Views(of, count, shot.fps or TEST_FPS, f"{count} of {len(test)} test views")
 
@@ -177,7 +177,7 @@ def zoomed(fov: tuple[float, ...], part: float, closed: bool) -> float:
     return float(np.degrees(2 * np.arctan(tangents[0] * (tangents[1] / tangents[0]) ** weight)))
 
 
-def framed(camera: Camera, width: int, height: int, fov: float | None = None) -> Camera:
+def framed(camera: Camera, width: int, height: int, fov: float | int | None = None) -> Camera:
     """A camera with pictures of another size: the same from top to bottom, more or less aside."""
     by = height / camera.height
     f_x, f_y, c_x, c_y = np.asarray(camera.intrinsics, np.float64) * by

@@ -98,15 +98,17 @@ def swing(taken: Taken) -> Track:
     """
     azimuth, elevation = taken.angles()
     ahead, aside = taken.level()
-    ranges = np.quantile(np.stack([azimuth, elevation], axis=-1), [0.1, 0.9], axis=0)
-    middle = ranges.mean(0)
-    reach = np.maximum((ranges[1] - ranges[0]) / 2, LEAST)
-    wide = max(float(reach.max()), 1e-3)
+    angles = np.stack([azimuth, elevation], axis=-1)
+    # along the directions in which the angles spread: cameras may rise while they go round
+    axes = np.linalg.svd(angles - angles.mean(0), full_matrices=len(angles) < 2)[2]
+    low, high = np.quantile(angles @ axes.T, [0.1, 0.9], axis=0)
+    middle, reach = (low + high) / 2, np.maximum((high - low) / 2, LEAST)
+    wide = float(reach.max())
     log_distance = np.log(np.maximum(taken.distance, 1e-6))
 
     def place(u: float) -> Float[np.ndarray, "3"]:
         angle = 2 * math.pi * u
-        a, e = middle + reach * [math.sin(angle), math.cos(angle)]
+        a, e = (middle + reach * [math.sin(angle), math.cos(angle)]) @ axes
         e = float(np.clip(e, -MOST, MOST))
         near = np.exp(-((azimuth - a) ** 2 + (elevation - e) ** 2) / (2 * (0.5 * wide) ** 2))
         distance = math.exp(float((near * log_distance).sum() / max(near.sum(), 1e-300)))
@@ -114,7 +116,8 @@ def swing(taken: Taken) -> Track:
         return taken.centre + distance * (math.cos(e) * level + math.sin(e) * taken.up)
 
     said = "ellipse on the side from which the photographs were taken"
-    return evenly(Track(_looking(place, taken), True, said, BENDS))
+    # at even speed a narrow ellipse would turn round with a jerk: as a pendulum does it slows down
+    return Track(_looking(place, taken), True, said, BENDS)
 
 
 def spiral(taken: Taken, focus: float | None = None) -> Track:

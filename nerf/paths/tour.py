@@ -14,6 +14,8 @@ MOST = 300
 FRAMES_A_LEG = 10
 """Frames from one photograph to the next, at least: fewer, and the camera hurries from turn to
 turn."""
+FEWEST = 6
+"""Cameras that a film calls at, if it is very short."""
 KEPT_OFF = 0.7
 """A path comes no nearer to what is looked at than this part of the nearest camera's distance."""
 
@@ -26,9 +28,9 @@ def interpolate(split: Split, frames: int) -> Track:
     them does not cut through what they look at.
     """
     chosen = np.unique(np.linspace(0, len(split) - 1, min(len(split), MOST)).round().astype(int))
-    keys = [Keyframe.of(split.camera(k)) for k in chosen]
+    keys = [Keyframe.of(split.camera(int(k))) for k in chosen]
     order = shortest(keys)
-    calls = max(2, frames // FRAMES_A_LEG + 1)
+    calls = max(FEWEST, frames // FRAMES_A_LEG + 1)
     taken = Taken.of(split)
     nearest = float(taken.distance.min())
     while True:

@@ -19,6 +19,7 @@ class Controls:
 
     def __init__(self, page: "Page"):
         self.page = page
+        self._pictures = 0
         gui = page.client.gui
         tabs = gui.add_tab_group()
         with tabs.add_tab("View"):
@@ -32,9 +33,10 @@ class Controls:
 
     def said_frame(self, camera: Camera, first: float, whole: float, step: int) -> None:
         """Says how large the picture is that is done, and how long it took."""
+        self._pictures += 1  # they are counted, so that something is said even of equal figures
         self._frame.content = (
-            f"Step {step}. {camera.width} x {camera.height} pixels: the first picture after "
-            f"{1000 * first:.0f} ms, sharp after {whole:.2f} s."
+            f"Step {step}, picture {self._pictures}, {camera.width} x {camera.height} pixels: "
+            f"first seen after {1000 * first:.0f} ms, sharp after {whole:.2f} s."
         )
 
     def said_scale(self, mode: str, scale: modes.Scale | None) -> None:

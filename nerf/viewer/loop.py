@@ -2,12 +2,10 @@
 
 import threading
 import time
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from data.scene import Camera
 from nerf.cameras import Cameras
 from nerf.console import console
 from nerf.occupancy import Occupancy
@@ -15,7 +13,8 @@ from nerf.render import Renderer, Seen
 from nerf.space import Space
 from nerf.viewer.crop import Box, cropped
 from nerf.viewer.frames import Frame, Pace, Superseded
-from nerf.viewer.live import Live, Snapshot
+from nerf.viewer.live import Live
+from nerf.viewer.watcher import Watcher, Wish
 
 FIRST = 0.07
 """Seconds that the first level of a picture may take."""
@@ -37,45 +36,6 @@ REFRESH = 2.0
 """Seconds between two pictures of a scene that is being trained, at least."""
 OLD = 6.0
 """Seconds after which a picture of an old state is given up, done or not."""
-
-
-class Wish(NamedTuple):
-    """What a watcher wants to see: what of it changes which rays are asked, and of what."""
-
-    camera: Camera
-    background: str = "white"
-    normals: bool = False
-    box: Box | None = None
-    photograph: int | None = None
-    """Number of the photograph whose camera it is."""
-
-
-class Watcher:
-    """One who watches: a wish, and where pictures of it go."""
-
-    def __init__(
-        self,
-        show: Callable[[Frame, Wish, Snapshot], None],
-        fail: Callable[[Exception], None],
-    ):
-        self.show, self.fail = show, fail
-        self.wish: Wish | None = None
-        self.frame: Frame | None = None
-        self.granted: Wish | None = None
-        """What the frame is of."""
-        self.snapshot: Snapshot | None = None
-        self.redraw = False
-        self.renew: Callable[[], Wish] | None = None
-        """The same wish anew, its size what the machine can do by now."""
-        self.begun = self.ended = 0.0
-        """When the frame was begun and when it was done, seconds."""
-
-    @property
-    def fresh(self) -> bool:
-        """Whether nothing has been shown of the newest wish."""
-        if self.wish is None:
-            return False
-        return self.wish is not self.granted or (self.frame is not None and self.frame.first)
 
 
 class Loop:

@@ -3,7 +3,6 @@
 import json
 import tempfile
 import threading
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +34,10 @@ class Bench:
         self.live = live
         self._microscopes: dict[str, Microscope] = {}
         self._lock = threading.Lock()
+
+    def ready(self, background: str) -> bool:
+        """Whether the next probe compiles nothing."""
+        return background in self._microscopes
 
     def probe(
         self,
@@ -115,10 +118,18 @@ class Ray:
             rgb = whole[int(pixel[1]), int(pixel[0])].astype(np.float64)
         column = float(min(int(pixel[0]), camera.width - 1))
         row = float(min(int(pixel[1]), camera.height - 1))
-        began = time.perf_counter()
-        probe = self.bench.probe(page.background, snapshot, camera, (column, row), rgb, picture)
+        compiling = None
+        if not self.bench.ready(page.background):
+            compiling = page.client.add_notification(
+                "Asking the ray", "The first one compiles: some seconds.", loading=True
+            )
+        try:
+            probe = self.bench.probe(page.background, snapshot, camera, (column, row), rgb, picture)
+        finally:
+            if compiling is not None:
+                compiling.remove()
         self.probe = probe
-        self._show(probe, snapshot.step, time.perf_counter() - began)
+        self._show(probe, snapshot.step)
         origin, points = ray_points(camera, (column, row), probe.distance)
         page.overlays.show_ray(points, probe.weights, origin)
         page.draw()
@@ -129,7 +140,7 @@ class Ray:
         x, y = event.screen_pos
         self.page.guarded(lambda: self.ask((float(x), float(y))))(event)
 
-    def _show(self, probe: Probe, step: int, seconds: float) -> None:
+    def _show(self, probe: Probe, step: int) -> None:
         gui, page = self.page.client.gui, self.page
         if self._panel is not None:
             self._panel.remove()

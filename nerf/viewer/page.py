@@ -17,9 +17,10 @@ from nerf.viewer.controls import Controls
 from nerf.viewer.frames import Frame
 from nerf.viewer.keyframes import Path
 from nerf.viewer.live import Live, Snapshot
-from nerf.viewer.loop import Loop, Watcher, Wish
+from nerf.viewer.loop import Loop
 from nerf.viewer.microscope import Bench, Ray
 from nerf.viewer.overlays import Overlays
+from nerf.viewer.watcher import Watcher, Wish
 
 QUALITY = {False: 80, True: 92}
 """Of JPEG, of coarse pictures and of those that are done."""
@@ -27,6 +28,8 @@ ARRIVES = 2.0
 """Seconds in which a browser is where it was sent."""
 DEPTHS = 240
 """Longer side of the depths that go with a picture where things are drawn into it, pixels."""
+LARGEST = 1600
+"""Longer side of a photograph that is compared with its own pixels, where nobody chose; pixels."""
 FAR = 160.0
 """Depth of what is not there, scene units: viser's depths end at 167."""
 
@@ -72,7 +75,8 @@ class Page:
         """Says an error in the page and, in one line, on the terminal."""
         said = (str(error) or type(error).__name__).splitlines()[0][:300]
         console.print(f"viewer   {type(error).__name__}: {said}", markup=False)
-        self.client.add_notification("That did not work", said, color="red")
+        if self.here:
+            self.client.add_notification("That did not work", said, color="red")
 
     def guarded(self, act: Callable[[], Any]) -> Callable[[Any], None]:
         """A callback whose errors are said, and end nothing."""
@@ -96,11 +100,10 @@ class Page:
     def camera(self) -> Camera:
         """The camera of the picture that is asked for."""
         window = self.window
-        longest = self.longest
-        if longest is None:
-            longest = self.loop.longest(window.height, window.width)
+        can = self.loop.longest(window.height, window.width)
         if self.photograph is None:
-            return window.camera(longest)
+            return window.camera(self.longest or can)
+        longest = self.longest or (can if self.loop.busy else LARGEST)
         return photographs.camera_of(self.live.split, self.photograph, longest)
 
     @property
@@ -169,6 +172,8 @@ class Page:
 
     def _show(self, frame: Frame, wish: Wish, snapshot: Snapshot) -> None:
         """Sends what is rendered so far; called by the thread that renders."""
+        if not self.here:
+            return
         seen, between = frame.seen(), frame.between or (1, 1)
         camera, mode, number = wish.camera, self.mode, wish.photograph
         photo = None

@@ -9,7 +9,8 @@ import pytest
 
 from nerf.viewer.crop import Box
 from nerf.viewer.live import Live, Snapshot
-from nerf.viewer.loop import Loop, Watcher, Wish
+from nerf.viewer.loop import Loop
+from nerf.viewer.watcher import Watcher, Wish
 
 
 class Client:
