@@ -6,12 +6,10 @@ import numpy as np
 from jaxtyping import UInt8
 from playwright.sync_api import Page
 
-from scripts.browser import PATIENCE, Served, picture, settled, until
+from scripts.browser import PATIENCE, Served, settled, until
 
 LONG = 3 * PATIENCE
 """How long a first picture of its kind may take, seconds: programs are compiled for it."""
-BESIDE = 340
-"""Pixels that the panel takes, to the right."""
 SHARP = "sharp after"
 """What the page says of a picture that is done."""
 
@@ -55,23 +53,19 @@ def choose(page: Page, label: str, option: str) -> None:
 
 
 def sharp_after(
-    page: Page, act: Callable[[], object], quiet: float = 1.0
+    page: Page, act: Callable[[], object], quiet: float = 0.5
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """The page once an action has changed its scene, and that has stood still for so many seconds.
+    """The page once a picture is done that an action asked for, and has stood for so many seconds.
 
-    A machine on which a finer picture takes longer than that to come has `quiet` raised.
+    The page counts pictures that are done, so that another one can be told from the same again.
     """
     tab(page, "View")
-    before = scene(picture(page))
+    done = page.get_by_text(SHARP)
+    before = done.inner_text()
     act()
     tab(page, "View")
-    until(page, lambda: not np.array_equal(scene(picture(page)), before), "another picture", LONG)
-    return settled(page, quiet=quiet)
-
-
-def scene(page: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "_ _ 3"]:
-    """What of a picture of the page shows the scene and no panel."""
-    return page[:, : page.shape[1] - BESIDE]
+    until(page, lambda: done.inner_text() != before, "another sharp picture", LONG)
+    return settled(page, quiet)
 
 
 def go_to_photograph(page: Page, number: int) -> None:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from PIL import Image
@@ -24,8 +25,6 @@ from scripts.browser import Served, drag, launch, served, settled, until
 LARGEST = 120_000
 """Bytes of a picture."""
 MODES = ("depth", "opacity", "normals", "samples", "error")
-RENDERED = ("normals", "samples")
-"""Modes before or after which the rays are asked anew."""
 PHOTOGRAPH = 12
 ASKED = (620, 430)
 """Where the ray is asked, pixels of the page."""
@@ -52,9 +51,9 @@ def viewer_page(page: Page) -> Iterator[str]:
     settled(page, quiet=QUIET)
     yield "colour"
     for mode in MODES:
-        choose(page, "Show", mode)
+        panel.sharp_after(page, partial(panel.choose, page, "Show", mode))
         yield mode
-    choose(page, "Show", "colour")
+    panel.sharp_after(page, partial(panel.choose, page, "Show", "colour"))
     panel.go_to_photograph(page, PHOTOGRAPH)
     settled(page, quiet=QUIET)
     panel.tab(page, "Photographs")
@@ -72,16 +71,6 @@ def viewer_page(page: Page) -> Iterator[str]:
     settled(page, quiet=QUIET)
     yield "ray-aside"
     panel.press(page, "Close the ray")
-
-
-def choose(page: Page, label: str, option: str) -> None:
-    """Chooses in a list, and waits for the picture that comes of it."""
-    said = page.get_by_text(panel.SHARP).inner_text()
-    panel.sharp_after(page, lambda: panel.choose(page, label, option), QUIET)
-    if option in RENDERED:  # not drawn of what is there: that it is done is said anew
-        shown = page.get_by_text(panel.SHARP)
-        until(page, lambda: shown.inner_text() != said, f"{option}, sharp", panel.LONG)
-        settled(page)
 
 
 def training_page(page: Page, process: Served) -> None:
