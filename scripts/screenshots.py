@@ -81,6 +81,8 @@ def training_page(page: Page, process: Served) -> None:
     until(page, lambda: len(re.findall(r"Step (\d{3,}),", line.inner_text())) > 0, "100 steps", 600)
     panel.dismiss_notice(page)
     panel.press(page, "Pause")
+    shown = page.get_by_text(panel.SHARP)
+    until(page, lambda: bool(re.match(r"Step \d{3,},", shown.inner_text())), "it", panel.LONG)
     settled(page, quiet=QUIET)
 
 

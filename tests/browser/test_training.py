@@ -8,12 +8,13 @@ import pytest
 import viser
 
 from scripts.browser import Watch, picture, served, until
-from scripts.panel import LONG, press
+from scripts.panel import LONG, SHARP, press
 from tests.browser.conftest import FLAGS, WINDOW
 from tests.nerf.conftest import MARBLES
 
 STEPS = 3000
 FAST = ["--training.samples", "2048", "--training.rays", "256"]
+STEP = re.compile(r"Step (\d+)")
 LINE = re.compile(r"Step (\d+), loss")
 NOISE = """([address, protocol]) => new Promise(done => {
   const socket = new WebSocket(address, protocol);
@@ -50,6 +51,8 @@ def test_it_is_watched_paused_and_goes_on_alone(browser, training):
     page.wait_for_timeout(2500)  # longer than the page waits before it looks again
     assert step_of(page) == first < STEPS, "paused"
     assert len((run / "metrics.jsonl").read_text().splitlines()) == logged
+    shown = page.get_by_text(SHARP)
+    until(page, lambda: first <= int(STEP.search(shown.inner_text())[1]), "the last state", LONG)
     press(page, "Resume")
     until(page, lambda: step_of(page) > first, "further steps", LONG)
     chart = ".uplot"
