@@ -46,9 +46,10 @@ def test_it_is_watched_paused_and_goes_on_alone(browser, training):
     press(page, "Pause")
     page.get_by_role("button", name="Resume", exact=True).wait_for()
     page.get_by_text("Paused.").wait_for()
+    page.wait_for_timeout(2500)  # the step it was at ends, and the page looks once a second
     first = step_of(page)
     logged = len((run / "metrics.jsonl").read_text().splitlines())
-    page.wait_for_timeout(2500)  # longer than the page waits before it looks again
+    page.wait_for_timeout(2500)
     assert step_of(page) == first < STEPS, "paused"
     assert len((run / "metrics.jsonl").read_text().splitlines()) == logged
     shown = page.get_by_text(SHARP)
