@@ -108,7 +108,11 @@ def make(opened: Opened, scene: Scene, request: Request) -> Made:
         except KeyboardInterrupt:
             console.print("frames   those done are kept: the same command goes on with the rest")
             raise
-        reel.finish(views.fps, request.overwrite)
+        try:
+            reel.finish(views.fps, request.overwrite)
+        except (InputError, KeyboardInterrupt):
+            console.print("frames   all are kept: the same command makes the film of them")
+            raise
     return Made(views, len(kept), size)
 
 

@@ -181,6 +181,22 @@ def test_frames_of_another_film_are_not_taken_up(run, tmp_path, capsys, monkeypa
     assert len(list(out.iterdir())) == 6 and not (tmp_path / ".film.frames").exists()
 
 
+def test_a_film_that_came_meanwhile_stays_and_no_frame_is_lost(run, tmp_path, capsys, monkeypatch):
+    out, whole = tmp_path / "film.gif", film.reel.Reel.add
+
+    def add(self, frame, picture):
+        whole(self, frame, picture)
+        out.write_bytes(b"another's")
+
+    command = ["render", run, "--out", out, "--frames", 2, *SMALL]
+    monkeypatch.setattr(film.reel.Reel, "add", add)
+    assert "is there already" in mistake(capsys, *command)
+    assert out.read_bytes() == b"another's"
+    assert nerf(*command, "--overwrite") == 0
+    assert "kept 2 of 2 frames" in capsys.readouterr().out
+    assert [file.name for file in tmp_path.iterdir()] == ["film.gif"]
+
+
 def test_a_broken_frame_and_a_broken_receipt_are_rendered_again(tmp_path):
     reel = film.reel.Reel(tmp_path / "film", {"a": 1}, 3)
     grey = np.full((4, 4, 3), 99, np.uint8)
