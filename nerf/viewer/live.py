@@ -99,6 +99,11 @@ class Live:
         self._newest = Snapshot(params, grid, step)
         self._taken_at = time.monotonic()
 
+    @property
+    def begun(self) -> bool:
+        """Whether there is a state to show."""
+        return self._newest is not None
+
     def snapshot(self) -> Snapshot | None:
         """The newest state; None before the first. Asks training for a newer one."""
         self._wanted.set()
