@@ -7,6 +7,7 @@ import pytest
 
 from nerf.pictures import quantised
 from nerf.viewer import photographs, serve
+from nerf.viewer.crop import Box
 from nerf.viewer.poses import fov_of
 from scripts.viewer_latency import Client
 
@@ -106,6 +107,25 @@ def test_a_click_asks_the_ray_of_that_pixel(viewer, client):
     np.testing.assert_allclose(page.ray.probe.photograph, photo, atol=1e-6)
     assert page.ray.probe.quantity == "loss"
     page.ray.close()
+
+
+def test_a_click_asks_the_state_and_the_box_that_are_shown(viewer, client):
+    look(viewer, client, 3)
+    page = page_of(viewer)
+    shown, nothing = page.shown, Box((0.5,) * 3, (0.4,) * 3)
+    before = viewer.live.snapshot()
+    viewer.live.show(before._replace(step=before.step + 1))  # not rendered yet
+    try:
+        page.ray.ask((0.5, 0.25))
+        asked = viewer.bench._microscopes["white"].state
+        assert shown is before and int(asked.step) == before.step
+        page.box = nothing
+        page.ray.ask((0.5, 0.25))
+        assert page.ray.probe.opacity == 0
+    finally:
+        viewer.live.show(before)
+        page.box = None
+        page.ray.close()
 
 
 def test_twenty_come_and_go(viewer):
