@@ -15,8 +15,8 @@ SAID = {
     "colour": "The colours that the field sends to the camera.",
     "depth": "Mean distance from the camera, near is light.",
     "opacity": "How much of the light from behind is kept back: white lets nothing through.",
-    "normals": "The direction in which density falls fastest, along the axes of the scene's files: x is "
-    "red, y green, z blue.",
+    "normals": "The direction in which density falls fastest, along the axes of the scene's "
+    "files: x is red, y green, z blue.",
     "samples": "Places at which the field was asked along each ray.",
     "error": "|rendering - photograph|, mean of the three channels.",
 }

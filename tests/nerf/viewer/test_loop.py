@@ -3,6 +3,7 @@
 import threading
 import time
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -199,7 +200,7 @@ def test_one_who_moves_leaves_every_other_slice_to_the_others(live):
         served.append(watcher is moving.watcher)
         assert len(served) < 1000
     turns = served[served.index(False) + 1 :]
-    assert not any(a and b for a, b in zip(turns, turns[1:], strict=False))
+    assert not any(a and b for a, b in pairwise(turns))
     assert standing.shown[-1][2]
 
 
