@@ -100,9 +100,14 @@ class Renderer:
         """What one camera sees at some places of its picture, in pixels: the first has its centre
         at (1/2, 1/2). An exception that `tick` raises ends it."""
         road = self._everywhere if grid is None else self._where_occupied
+        if len(at) == 0:
+            road = self._nowhere
         numbers, samples = road(params, grid, at, camera, tick)
         normal = numbers[:, 5:] if self._normals else None
         return Seen(numbers[:, :3], numbers[:, 3], numbers[:, 4], samples, normal)
+
+    def _nowhere(self, params, grid, at, camera, tick):
+        return np.zeros((0, 8 if self._normals else 5), np.float32), np.zeros(0, np.int32)
 
     def _everywhere(self, params, grid, at, camera, tick):
         """Coarse and fine, a chunk at a time."""

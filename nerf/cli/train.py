@@ -25,6 +25,7 @@ from nerf.microscope.record import Ray, Recorder
 from nerf.opened import scene_of
 from nerf.rays import Photographs
 from nerf.train import Step, start
+from nerf.viewer.addresses import free_port
 from nerf.viewer.server import HOST, PORT
 from nerf.viewer.training import watched
 
@@ -64,6 +65,8 @@ def run(arguments: list[str]) -> int:
     told = parse(Arguments, arguments, "train", as_config(Arguments, default))
     if told.resume is not None and told.run != default.run:
         raise InputError(f"--run {told.run}: a resumed run stays in its folder, {told.resume}")
+    if told.view:
+        free_port(told.host, told.port)  # what can't be served is said before a run begins
     watching = [partial(watched, host=told.host, port=told.port)] if told.view else []
     rays = [Ray.of(each, "--record-ray") for each in told.record_ray]
     return train_run(as_config(Config, told), told.resume, watching, rays)[1]

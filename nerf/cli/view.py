@@ -28,9 +28,9 @@ def run(arguments: list[str]) -> int:
     """Runs the command; returns its exit code."""
     told: Arguments = parse(Arguments, arguments, "view")
     viewer = serve(open_run(told.run, told.scene), told.host, told.port)
-    say(viewer, told.port)
     try:
-        until_asked_to_end()
+        # who reads the address may end it at once
+        until_asked_to_end(lambda: say(viewer, told.port))
     finally:
         viewer.stop()
     return 0

@@ -46,6 +46,7 @@ class Training:
         self._button.visible = live.training
         self._button.label = "Resume" if live.paused else "Pause"
         if not rows:
+            self._said.content = "Paused." if live.paused else "No figures yet."
             return
         self._said.content = in_words(rows[-1], live.training, live.paused)
         if len(rows) < 2:

@@ -84,13 +84,15 @@ class Live:
         """Shows this state from now on; its arrays must stay as they are."""
         self._newest = snapshot
 
-    def offer(self, params: Params, grid: Occupancy | None, step: int) -> None:
+    def offer(
+        self, params: Params, grid: Occupancy | None, step: int, at_once: bool = False
+    ) -> None:
         """A state that is lent until the next step: copied if somebody waits for one.
 
         Costs a look at a flag where nobody watches, and a copy of the parameters once a second
-        where somebody does.
+        where somebody does. `at_once` copies in any case: where no next step comes for a while.
         """
-        if self._newest is not None:
+        if self._newest is not None and not at_once:
             if not self._wanted.is_set() or time.monotonic() < self._taken_at + EVERY:
                 return
             self._wanted.clear()

@@ -2,6 +2,7 @@
 
 import signal
 import threading
+from collections.abc import Callable
 from contextlib import contextmanager
 
 import rich
@@ -107,14 +108,18 @@ def say(viewer: Viewer, asked: int) -> None:
     console.print(f"viewer   {viewer.url}  (Ctrl-C ends it)", markup=False)
 
 
-def until_asked_to_end() -> None:
-    """Waits for Ctrl-C, or for a signal that asks the process to end."""
+def until_asked_to_end(begin: Callable[[], None] = lambda: None) -> None:
+    """Waits for Ctrl-C, or for a signal that asks the process to end.
+
+    `begin` is called once both are listened for.
+    """
     ended = threading.Event()
     before = {
         number: signal.signal(number, lambda *_: ended.set())
         for number in (signal.SIGINT, signal.SIGTERM)
     }
     try:
+        begin()
         while not ended.wait(0.5):  # a wait without end would not hear Ctrl-C on every system
             pass
     finally:

@@ -52,14 +52,15 @@ def _listener(live: Live, interrupted: list[bool]) -> Listener:
     def listen(state: TrainState, told: Progress, stopped: Callable[[], bool]) -> float:
         if broken or not told.good:
             return 0.0
+        halts = live.paused  # asked once: what it halts at is shown
         try:
-            live.offer(state.params, state.grid, told.step)
+            live.offer(state.params, state.grid, told.step, halts)
             _add(live, since, told)
         except Exception as error:  # whoever watches must not end a run
             broken.append(error)
             console.print(f"viewer   no longer shows new steps: {error}", markup=False)
             return 0.0
-        waited = live.wait(stopped) if live.paused else 0.0
+        waited = live.wait(stopped) if halts else 0.0
         if stopped():
             interrupted.append(True)
         return waited

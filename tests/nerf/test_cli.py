@@ -143,6 +143,13 @@ def test_render_shows_depth_and_opacity(run, tmp_path, show):
         assert np.ptp(np.asarray(picture)) > 30
 
 
+@pytest.mark.parametrize("where", [("--port", 70000), ("--host", "no such host")])
+def test_a_viewer_that_cannot_start_leaves_no_run(where, tmp_path, capsys):
+    asked = "train", *TINY, "--run", tmp_path / "run", "--steps", 2, "--view", *where
+    assert where[0] in mistake(capsys, *asked)
+    assert not (tmp_path / "run").exists()
+
+
 def test_resume_goes_on(run, tmp_path, capsys):
     copy = tmp_path / "copy"
     shutil.copytree(run, copy)

@@ -120,6 +120,13 @@ def test_places_of_a_picture_are_its_pixels(config, photographs):
     np.testing.assert_array_equal(some.samples, whole.samples[y, x])
 
 
+def test_no_places_show_nothing(config, photographs):
+    model, state = start(config)
+    at, camera = np.zeros((0, 2), np.float32), Cameras.of(photographs.camera(0))
+    seen = Renderer(model, normals=True).pixels(state.params, state.grid, at, camera)
+    assert [len(part) for part in seen] == [0] * 5
+
+
 def test_an_exception_of_the_listener_ends_it(config, photographs):
     model, state = start(config)
 

@@ -90,20 +90,25 @@ def test_what_is_shown_is_a_copy_of_a_state_that_was(marbles, model, tmp_path):
 
 
 def test_a_pause_lasts_until_somebody_ends_it_and_no_step_is_lost(marbles, model, alone, tmp_path):
-    live, heard = Live(model, marbles, training=True), []
+    live, heard, shown = Live(model, marbles, training=True), [], []
     listen = training._listener(live, [])
+
+    def resume():
+        shown.append(live.snapshot().step)
+        live.resume()
 
     def look(state, told, stopped):
         heard.append(told.step)
         if told.step == 5:
             live.pause()
-            threading.Timer(1.0, live.resume).start()
+            threading.Timer(1.0, resume).start()
         return listen(state, told, stopped)
 
     began = time.monotonic()
     assert trained(marbles, tmp_path, [look]) == alone
     assert time.monotonic() - began >= 1.0
     assert heard == list(range(1, STEPS + 1))
+    assert shown == [5], "the state that it was paused at"
 
 
 def test_a_viewer_that_breaks_is_said_once_and_ends_nothing(
