@@ -28,7 +28,7 @@ def free_port(host: str, port: int) -> int:
                 return number
             except OSError as error:
                 said = error.strerror or str(error)
-                if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+                if error.errno != errno.EADDRINUSE:
                     break
     raise InputError(f"--host {host} --port {port}: can't listen there: {said}")
 

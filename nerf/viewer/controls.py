@@ -62,8 +62,9 @@ class Controls:
         if number is None:
             self._at.content = "Looking from where the mouse has gone."
         else:
+            name = plain(split.names[number])
             self._at.content = (
-                f"Looking through the camera of photograph **{number}**, `{split.names[number]}`: "
+                f"Looking through the camera of photograph **{number}**, {name}: "
                 "its own lens, its own pixels. Drag to leave it."
             )
             self._number.value = int(number)
@@ -177,3 +178,8 @@ class Controls:
         )
         wipe.on_update(page.guarded(slide))
         cameras.on_update(page.guarded(lambda: page.overlays.show_cameras(cameras.value)))
+
+
+def plain(text: str) -> str:
+    """Text from files as markdown that shows just that: no markup in it, HTML neither."""
+    return "".join(c if c.isalnum() or c in " -/" else f"&#{ord(c)};" for c in text)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import viser
 
+from nerf.console import console
 from nerf.viewer.charts import BLUE, ORANGE, chart
 from nerf.viewer.live import Live
 
@@ -20,7 +21,7 @@ class Training:
 
     def __init__(self, server: viser.ViserServer, live: Live):
         self.server, self.live = server, live
-        self._stopped = threading.Event()
+        self._stopped, self._updating = threading.Event(), threading.Lock()
         self._charts: list[Any] = []
         with server.gui.add_folder("Training", order=-1):
             self._said = server.gui.add_markdown("Training has not begun.")
@@ -37,6 +38,10 @@ class Training:
 
     def update(self) -> None:
         """Shows the newest figures."""
+        with self._updating:  # whoever presses the button is another thread
+            self._update()
+
+    def _update(self) -> None:
         rows, live = self.live.curve.rows(), self.live
         self._button.visible = live.training
         self._button.label = "Resume" if live.paused else "Pause"
@@ -63,21 +68,30 @@ class Training:
 
     def _run(self) -> None:
         told: Any = None
+        said: str | None = None
         while not self._stopped.wait(EVERY):
             rows = self.live.curve.rows()
-            now = (len(rows), self.live.training, self.live.paused)
+            newest = rows[-1]["step"] if rows else None
+            now = (len(rows), newest, self.live.training, self.live.paused)
             if now == told or not self.server.get_clients():
                 continue
             told = now
-            self.update()
+            try:
+                self.update()
+            except Exception as error:  # the curve is not worth a thread
+                wrong = f"viewer   the curve is not shown: {type(error).__name__}: {error}"
+                if wrong != said:
+                    console.print(wrong, markup=False)
+                said = wrong
 
 
 def in_words(row: dict[str, Any], training: bool, paused: bool) -> str:
     """Where training is."""
     state = "" if training and not paused else ("Paused. " if training else "Training has ended. ")
+    loss = "" if row.get("loss") is None else f", loss {row['loss']:.3g}"
     psnr = "" if row.get("psnr") is None else f", {row['psnr']:.1f} dB"
     return (
-        f"{state}Step {row['step']}, loss {row['loss']:.3g}{psnr}, "
+        f"{state}Step {row['step']}{loss}{psnr}, "
         f"{row.get('rays_per_second') or 0:,.0f} rays/s, {row['seconds']:.0f} s."
     )
 
@@ -87,8 +101,11 @@ def curves(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     if len(rows) > POINTS:
         rows = [rows[round(k * (len(rows) - 1) / (POINTS - 1))] for k in range(POINTS)]
     steps = np.array([row["step"] for row in rows], float)
-    loss = np.array([max(row["loss"], 1e-12) for row in rows], float)
-    psnr = np.array([np.nan if row.get("psnr") is None else row["psnr"] for row in rows], float)
+    loss, psnr = (
+        np.array([np.nan if row.get(name) is None else row[name] for row in rows], float)
+        for name in ("loss", "psnr")
+    )
+    loss = np.maximum(loss, 1e-12)
     return [
         chart(steps, "log10 loss", [("log10 loss", np.log10(loss), BLUE, {})], "step"),
         chart(steps, "PSNR of the rays, dB", [("PSNR", psnr, ORANGE, {})], "step"),

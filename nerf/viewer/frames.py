@@ -66,14 +66,22 @@ class Pace:
 
 
 def levels(height: int, width: int, stride: int) -> list[tuple[tuple[int, int], np.ndarray]]:
-    """The distances (rows, columns) of each level, and the pixels that it asks, row by row."""
+    """The distances (rows, columns) of each level, and the pixels that it asks, row by row.
+
+    None is empty: where a window is so thin that a level would add no pixel, the one before it has
+    that level's distances.
+    """
     number = np.arange(height * width).reshape(height, width)
     asked = np.zeros((height, width), bool)
-    found, (rows, columns) = [], (stride, stride)
+    found: list[tuple[tuple[int, int], np.ndarray]] = []
+    rows = columns = stride
     while True:
         new = np.zeros_like(asked)
         new[::rows, ::columns] = True
-        found.append(((rows, columns), number[new & ~asked]))
+        added = number[new & ~asked]
+        if not len(added):
+            added = found.pop()[1]
+        found.append(((rows, columns), added))
         asked |= new
         if rows == columns == 1:
             return found

@@ -26,15 +26,17 @@ def guard(server: viser.ViserServer, host: str) -> None:
 
     async def check(client) -> None:
         connection = sockets._live_connections.get(client.client_id)
-        if connection is None or connection.request is None:
+        if connection is None:  # gone already
             return
-        headers = connection.request.headers
-        if not may_look(headers.get("Origin"), headers.get("Host"), host):
+        asked = connection.request
+        if asked is None or not may_look(
+            asked.headers.get("Origin"), asked.headers.get("Host"), host
+        ):
             await connection.close(REFUSED, "another site's page")
 
     sockets.on_client_connect(check)
-    for asked in (_messages.ShareUrlRequest, _messages.ShareUrlDisconnect):
-        sockets.unregister_handler(asked)
+    for kind in (_messages.ShareUrlRequest, _messages.ShareUrlDisconnect):
+        sockets.unregister_handler(kind)
 
 
 def may_look(origin: str | None, asked: str | None, host: str) -> bool:

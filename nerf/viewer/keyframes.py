@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from data.errors import InputError
-from nerf.paths import Keyframe, save, through
+from nerf.paths import Keyframe, load, save, through
 
 if TYPE_CHECKING:
     from nerf.viewer.page import Page
@@ -34,12 +34,16 @@ class Path:
         self._said = gui.add_markdown("No keyframe yet.")
         add = gui.add_button("Add this view")
         remove = gui.add_button("Remove the last")
-        self._seconds = gui.add_number("Seconds", 4.0, min=0.5, max=600.0, step=0.5)
-        self._closed = gui.add_checkbox("Closed", False, hint="The path ends where it begins.")
+        self._seconds: Any = gui.add_number("Seconds", 4.0, min=0.5, max=600.0, step=0.5)
+        self._closed: Any = gui.add_checkbox("Closed", False, hint="The path ends where it begins.")
         self._easing: Any = gui.add_dropdown("Speed", ("linear", "smooth"))
         self._play = gui.add_button("Preview")
         self._name = gui.add_text("Name", "path")
         keep = gui.add_button("Save")
+        given = gui.add_upload_button(
+            "Load", mime_type="application/json", hint="Keyframes that were saved before."
+        )
+        given.on_upload(page.guarded(lambda: self.load(given.value.name, given.value.content)))
         add.on_click(page.guarded(self.add))
         remove.on_click(page.guarded(self.remove))
         self._play.on_click(page.guarded(self.preview))
@@ -99,6 +103,22 @@ class Path:
             self._save(file)
             said = f"{file}; film it: nerf render {run} --path {file} --out film.mp4"
         self.page.client.add_notification("Path saved", said, auto_close_seconds=20.0)
+
+    def load(self, name: str, content: bytes) -> None:
+        """Takes the keyframes of a file in place of those that are set; InputError as `load`'s."""
+        with tempfile.TemporaryDirectory() as folder:
+            file = File(folder) / "path.json"
+            file.write_bytes(content)
+            try:
+                path = load(file, self.page.live.scene)
+            except InputError as error:
+                raise InputError(str(error).replace(str(file), name)) from error
+        if not path.keyframes:
+            raise InputError(f"{name}: holds no keyframes, only the frames of a film")
+        self.keys = path.keyframes
+        self._closed.value = path.closed
+        self._seconds.value = min(max(len(path.frames) / path.fps, 0.5), 600.0)
+        self._tell()
 
     def _save(self, file: File) -> None:
         split = self.page.live.split

@@ -34,14 +34,14 @@ class Curve:
         self._lock = threading.Lock()
 
     def add(self, **row: Any) -> None:
-        """One more row: step, loss, psnr, rays_per_second, seconds."""
-        with self._lock:
-            self._rows.append(row)
+        """One more row: step, loss, psnr, rays_per_second, seconds.
 
-    def clear(self) -> None:
-        """Begins anew."""
+        Rows of its step and of later ones are of a training that went on from before: they go.
+        """
         with self._lock:
-            self._rows.clear()
+            while self._rows and self._rows[-1]["step"] >= row["step"]:
+                self._rows.pop()
+            self._rows.append(row)
 
     def rows(self) -> list[dict[str, Any]]:
         """All rows so far, in a list of its own."""
@@ -100,6 +100,11 @@ class Live:
         params, grid = jax.block_until_ready(copied)
         self._newest = Snapshot(params, grid, step)
         self._taken_at = time.monotonic()
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is a state to show."""
+        return self._newest is not None
 
     def snapshot(self) -> Snapshot | None:
         """The newest state; None before the first. Asks training for a newer one."""

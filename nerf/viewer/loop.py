@@ -2,6 +2,7 @@
 
 import threading
 import time
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ from nerf.render import Renderer, Seen
 from nerf.space import Space
 from nerf.viewer.crop import Box, cropped
 from nerf.viewer.frames import Frame, Pace, Superseded
-from nerf.viewer.live import Live
+from nerf.viewer.live import Live, Snapshot
+from nerf.viewer.share import PATIENCE, SHARE, Debt
 from nerf.viewer.watcher import Watcher, Wish
 
 FIRST = 0.07
@@ -26,16 +28,17 @@ LEAST = 400 * 400
 """Pixels that it has at least."""
 LEAST_BESIDE_TRAINING = 64 * 64
 """The same while training goes on."""
-SHARE = 0.25
-"""Part of the time that is rendered while training goes on."""
 COMPILES = 2
 """Calls of a renderer that may compile: there are programs for large and for small chunks."""
 WARM = 4096
 """Pixels that are rendered before anybody comes."""
+POLL = 0.2
+"""Seconds between two looks for what is due without being asked for."""
 REFRESH = 2.0
 """Seconds between two pictures of a scene that is being trained, at least."""
 OLD = 6.0
 """Seconds after which a picture of an old state is given up, done or not."""
+FRESH, WAITS, UNFINISHED = map(attrgetter, ("fresh", "waits", "unfinished"))
 
 
 class Loop:
@@ -48,7 +51,8 @@ class Loop:
         self._box: tuple[Occupancy, Box, Occupancy] | None = None
         self._watchers: list[Watcher] = []
         self._changed = threading.Condition()
-        self._stopped = False
+        self._stopped = self._hurried = False
+        self._debt = Debt()
         self._thread = threading.Thread(target=self._run, name="nerf-viewer", daemon=True)
 
     def start(self) -> None:
@@ -78,7 +82,7 @@ class Loop:
     def ask(self, watcher: Watcher, wish: Wish) -> None:
         """A watcher wants to see something else: what is rendered for the old wish is dropped."""
         with self._changed:
-            watcher.wish = wish
+            watcher.wish, watcher.told = wish, None
             self._changed.notify()
 
     def draw(self, watcher: Watcher) -> None:
@@ -126,56 +130,82 @@ class Loop:
             self._warm_up()
         except Exception as error:  # whoever comes will be told
             console.print(f"viewer   {type(error).__name__}: {error}", markup=False)
-        while True:
-            with self._changed:
-                watcher = self._next()
-                while watcher is None and not self._stopped:
-                    self._changed.wait(0.2)
-                    watcher = self._next()
-                if self._stopped or watcher is None:
-                    return
-                # whoever was served goes to the end
-                self._watchers.remove(watcher)
-                self._watchers.append(watcher)
-            began = time.perf_counter()
+        while (watcher := self._due()) is not None:
+            asked, began = watcher.wish, time.perf_counter()
+            self._hurried = watcher.fresh
             try:
-                hurried = self._serve(watcher)
+                self._serve(watcher)
             except Superseded:
-                continue
+                pass
             except Exception as error:  # one picture is lost, the page and the run are not
-                watcher.wish = watcher.granted = watcher.frame = None
-                watcher.redraw = False
-                watcher.fail(error)
-                continue
-            if self.busy and not hurried:
-                passed = time.perf_counter() - began
-                time.sleep(min(1.0, passed * (1 / SHARE - 1)))
+                self._lose(watcher, asked, error)
+            if self.busy:
+                self._debt.take(began, time.perf_counter())
+            else:
+                self._debt.forgive()
 
-    def _next(self) -> Watcher | None:
-        for due in (_is_fresh, _is_to_be_drawn, self._is_stale, _is_unfinished):
+    def _due(self) -> Watcher | None:
+        """Waits for whoever is to be served next; None when stopped."""
+        with self._changed:
+            while not self._stopped:
+                owed = self._debt.owed() if self.busy else 0.0
+                watcher = self._next(owed)
+                if watcher is not None:
+                    # whoever was served goes to the end
+                    self._watchers.remove(watcher)
+                    self._watchers.append(watcher)
+                    return watcher
+                rest = owed - PATIENCE if owed > PATIENCE else owed
+                self._changed.wait(min(rest or POLL, POLL))
+        return None
+
+    def _next(self, owed: float = 0.0) -> Watcher | None:
+        """Who is served while so many seconds of rest are owed to training."""
+        if owed > PATIENCE or not self.live.begun:
+            return None
+        if self._hurried:  # one who moves all the time leaves every other slice to the others
+            for due in (WAITS, self._is_stale, UNFINISHED):
+                for watcher in self._watchers[:-1]:
+                    if due(watcher):
+                        return watcher
+        calm = () if owed else (self._is_stale, UNFINISHED)
+        for due in (FRESH, WAITS, *calm):
             for watcher in self._watchers:
                 if due(watcher):
                     return watcher
         return None
 
+    def _lose(self, watcher: Watcher, asked: Wish | None, error: Exception) -> None:
+        """A picture failed: it is tried again with the next state, or when somebody asks."""
+        said = f"{type(error).__name__}: {error}"
+        with self._changed:
+            watcher.frame, watcher.redraw = None, False
+            if watcher.wish is asked or watcher.wish is watcher.granted:
+                watcher.granted, watcher.ended = watcher.wish, time.perf_counter()
+                if watcher.told == said:
+                    return
+                watcher.told = said
+        watcher.fail(error)
+
     def _is_stale(self, watcher: Watcher) -> bool:
-        if watcher.wish is None or watcher.snapshot is None:
+        if watcher.wish is None or watcher.wish is not watcher.granted:
             return False
-        now, frame = time.perf_counter(), watcher.frame
-        if frame is None or now < (watcher.ended + REFRESH if frame.done else watcher.begun + OLD):
+        now, frame, shown = time.perf_counter(), watcher.frame, watcher.snapshot
+        ended = frame is None or frame.done  # without a frame it has failed
+        if now < (watcher.ended + REFRESH if ended else watcher.begun + OLD):
             return False
         newest = self.live.snapshot()
-        return newest is not None and newest.step != watcher.snapshot.step
+        return newest is not None and (shown is None or newest.step != shown.step)
 
-    def _serve(self, watcher: Watcher) -> bool:
-        """Renders a slice, and shows it; whether somebody waited for it."""
+    def _serve(self, watcher: Watcher) -> None:
+        """Renders a slice, and shows it."""
         wish, frame = watcher.wish, watcher.frame
         if wish is None:
             raise Superseded
         if watcher.redraw and frame is not None and frame.begun and wish is watcher.granted:
             watcher.redraw = False
             self._show(watcher)
-            return True
+            return
         watcher.redraw = False
         if wish is not watcher.granted or frame is None or frame.done or self._is_stale(watcher):
             frame = self._begin(watcher, wish)
@@ -185,9 +215,7 @@ class Loop:
         snapshot = watcher.snapshot
         assert snapshot is not None
 
-        grid, camera = snapshot.grid, Cameras.of(wish.camera)
-        if wish.box is not None and grid is not None:
-            grid = self._cut(grid, wish.box)
+        grid, camera = self.grid(snapshot, wish.box), Cameras.of(wish.camera)
 
         def tick(done: Any) -> None:
             if self._stopped or (watcher.wish is not wish and not first):
@@ -204,12 +232,10 @@ class Loop:
             self._show(watcher)
         if frame.done:
             watcher.ended = time.perf_counter()
-        return first
 
     def _begin(self, watcher: Watcher, wish: Wish) -> Frame:
         snapshot = self.live.snapshot()
         if snapshot is None:
-            time.sleep(0.05)
             raise Superseded
         # where nobody moves, the old picture stays until the new one is as sharp
         same = wish is watcher.granted
@@ -233,25 +259,17 @@ class Loop:
         if self._calls[key] > COMPILES:
             self.pace.note(pixels, seconds)
 
-    def _cut(self, grid: Occupancy, box: Box) -> Occupancy:
-        """The grid within a box; the last one is kept."""
-        if self._box is None or self._box[0] is not grid or self._box[1] != box:
-            self._box = (grid, box, cropped(grid, box, Space.of(self.live.model.config)))
-        return self._box[2]
+    def grid(self, snapshot: Snapshot, box: Box | None) -> Occupancy | None:
+        """A state's grid within a box; the last one is kept."""
+        grid, kept = snapshot.grid, self._box
+        if grid is None or box is None:
+            return grid
+        if kept is None or kept[0] is not grid or kept[1] != box:
+            kept = (grid, box, cropped(grid, box, Space.of(self.live.model.config)))
+            self._box = kept
+        return kept[2]
 
     def _show(self, watcher: Watcher) -> None:
         frame, wish, snapshot = watcher.frame, watcher.granted, watcher.snapshot
         if frame is not None and wish is not None and snapshot is not None:
             watcher.show(frame, wish, snapshot)
-
-
-def _is_fresh(watcher: Watcher) -> bool:
-    return watcher.fresh
-
-
-def _is_to_be_drawn(watcher: Watcher) -> bool:
-    return watcher.redraw and watcher.wish is not None
-
-
-def _is_unfinished(watcher: Watcher) -> bool:
-    return watcher.frame is not None and not watcher.frame.done and watcher.wish is not None

@@ -1,9 +1,8 @@
 """The ray microscope of a page: a click on a pixel, and what its ray is made of."""
 
 import json
-import tempfile
 import threading
-from pathlib import Path
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import jax.numpy as jnp
@@ -13,7 +12,7 @@ from jaxtyping import Float, UInt8
 
 from data.scene import Camera
 from nerf.cameras import Cameras
-from nerf.microscope.draw import draw
+from nerf.microscope.draw import DPI, figure
 from nerf.microscope.probe import Microscope, Probe
 from nerf.microscope.samples import MOTIONS
 from nerf.train import TrainState
@@ -100,9 +99,11 @@ class Ray:
     def ask(self, at: tuple[float, float]) -> None:
         """Asks the ray of a point of the window, (x, y) in parts of it, and shows what it tells."""
         page = self.page
-        snapshot = page.live.snapshot()
+        snapshot = page.shown
         if snapshot is None:
             return
+        # what is cut away is not met
+        snapshot = snapshot._replace(grid=page.loop.grid(snapshot, page.box))
         number = page.photograph
         rgb, picture = None, number
         if number is None:
@@ -224,7 +225,6 @@ def pose_table(probe: Probe) -> str:
 
 def drawn(probe: Probe) -> bytes:
     """A probe as a PNG."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "ray.png"
-        draw(probe, file)
-        return file.read_bytes()
+    file = BytesIO()
+    figure(probe).savefig(file, format="png", dpi=DPI)
+    return file.getvalue()

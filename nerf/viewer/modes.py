@@ -15,7 +15,8 @@ SAID = {
     "colour": "The colours that the field sends to the camera.",
     "depth": "Mean distance from the camera, near is light.",
     "opacity": "How much of the light from behind is kept back: white lets nothing through.",
-    "normals": "The direction in which density falls fastest: x is red, y green, z blue.",
+    "normals": "The direction in which density falls fastest, along the axes of the scene's "
+    "files: x is red, y green, z blue.",
     "samples": "Places at which the field was asked along each ray.",
     "error": "|rendering - photograph|, mean of the three channels.",
 }
@@ -52,16 +53,21 @@ def draw(
     scale: Scale | None = None,
     background: str = "white",
     photograph: Float[np.ndarray, "h w 3"] | None = None,
+    turn: Float[np.ndarray, "3 3"] | None = None,
 ) -> UInt8[np.ndarray, "h w 3"]:
     """The picture of a mode; `scale` by default what this picture holds.
 
-    Error needs the photograph, over the background, one pixel for each that is seen.
+    Error needs the photograph, over the background, one pixel for each that is seen. `turn` is the
+    rotation from the files' frame to the scene's: normals are coloured in the files' frame, as in
+    films.
     """
     scale = scale or scale_of(seen, mode)
     if mode == "opacity":
         return quantised(np.repeat(np.nan_to_num(seen.opacity)[..., None], 3, axis=-1))
     if mode == "normals" and seen.normal is not None:
-        return _over(0.5 + 0.5 * _unit(seen.normal), seen.opacity, background)
+        normal = seen.normal.astype(np.float64)
+        normal = normal if turn is None else normal @ turn  # R^T n, row by row
+        return _over(0.5 + 0.5 * _unit(normal), seen.opacity, background)
     if mode == "depth" and scale is not None:
         distance = seen.depth / np.maximum(seen.opacity, 1e-6)
         near = 1 - (distance - scale.low) / (scale.high - scale.low)

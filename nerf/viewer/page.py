@@ -50,6 +50,8 @@ class Page:
         self.longest: int | None = None
         """Longer side of the sharpest picture, pixels; None: what the machine can do."""
         self.box: crop.Box | None = None
+        self.shown: Snapshot | None = None
+        """The state of the picture that was sent last."""
         self.wipe = 0.0
         self.photograph: int | None = None
         """The photograph whose camera is looked through; None: the mouse's."""
@@ -183,7 +185,8 @@ class Page:
             mode = "colour"
         coarse = None if photo is None else photo[:: between[0], :: between[1]]
         scale = self._scale_for(frame, mode, seen)
-        picture = modes.draw(seen, mode, scale, wish.background, coarse)
+        turn = self.live.scene.motion[:, :3]
+        picture = modes.draw(seen, mode, scale, wish.background, coarse, turn)
         whole = modes.enlarged(picture, between, camera.height, camera.width)
         if photo is not None:
             if self.wipe > 0 and mode != "error":
@@ -196,6 +199,7 @@ class Page:
             whole, format="jpeg", jpeg_quality=QUALITY[frame.done], depth=depth
         )
         self.client.flush()
+        self.shown = snapshot
         now = time.perf_counter()
         self._first_at = self._first_at or now
         if frame.done:

@@ -1,6 +1,5 @@
 """A run of training that is watched: its steps shown in the browser while they are taken."""
 
-import json
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,9 +9,15 @@ from data.scene import Scene
 from nerf.console import LOG_EVERY, console
 from nerf.field import Model
 from nerf.fit import Listener
+from nerf.report.record import curve
 from nerf.train import Progress, TrainState
 from nerf.viewer.live import Live
 from nerf.viewer.server import HOST, PORT, Viewer, say, serve, until_asked_to_end
+
+NOTHING = {"step": 0, "loss": 0.0, "error": 0.0, "rays": 0, "steps": 0, "seconds": math.nan}
+"""What is summed up since the last point of the curve."""
+FIGURES = ("step", "loss", "psnr", "rays_per_second", "seconds")
+"""Of a point."""
 
 
 @contextmanager
@@ -41,7 +46,7 @@ def watched(
 
 
 def _listener(live: Live, interrupted: list[bool]) -> Listener:
-    since = {"loss": 0.0, "error": 0.0, "rays": 0, "steps": 0, "seconds": math.nan}
+    since = dict(NOTHING)
     broken: list[Exception] = []
 
     def listen(state: TrainState, told: Progress, stopped: Callable[[], bool]) -> float:
@@ -65,8 +70,9 @@ def _listener(live: Live, interrupted: list[bool]) -> Listener:
 
 def _add(live: Live, since: dict, told: Progress) -> None:
     """A point of the curve for some steps together, by their means."""
-    if told.step == 1:  # also where a dead start was begun again
-        live.curve.clear()
+    if told.step <= since["step"]:  # a dead start was begun again
+        since.update(NOTHING)
+    since["step"] = told.step
     if math.isnan(since["seconds"]):
         since["seconds"] = told.seconds
     since["loss"] += told.loss
@@ -86,18 +92,17 @@ def _add(live: Live, since: dict, told: Progress) -> None:
     since.update(loss=0.0, error=0.0, rays=0, steps=0, seconds=told.seconds)
 
 
-def _earlier(run: Path) -> list[dict]:
-    """The curve of a run that goes on."""
-    file, names = run / "metrics.jsonl", ("step", "loss", "psnr", "rays_per_second", "seconds")
-    if not file.exists():
+def _earlier(run: Path) -> list[dict[str, float | int | None]]:
+    """The curve of a run that goes on, as far as it can be read."""
+    try:
+        values = curve(run / "metrics.jsonl").values
+    except OSError as error:  # it is the run's own matter then
+        console.print(f"viewer   shows no earlier steps: {error}", markup=False)
         return []
     rows = []
-    for line in file.read_text(encoding="utf-8").splitlines():
-        try:
-            row = json.loads(line)
-            rows.append({name: row.get(name) for name in names})
-        except ValueError:  # cut off where the run was killed
-            break
+    for figures in zip(*(values[name].tolist() for name in FIGURES), strict=True):
+        known = [None if math.isnan(figure) else figure for figure in figures]
+        rows.append({**dict(zip(FIGURES, known, strict=True)), "step": int(figures[0])})
     return rows
 
 

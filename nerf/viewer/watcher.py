@@ -35,6 +35,8 @@ class Watcher:
         """What the frame is of."""
         self.snapshot: Snapshot | None = None
         self.redraw = False
+        self.told: str | None = None
+        """The error of this wish that was said."""
         self.renew: Callable[[], Wish] | None = None
         """The same wish anew, its size what the machine can do by now."""
         self.begun = self.ended = 0.0
@@ -46,3 +48,13 @@ class Watcher:
         if self.wish is None:
             return False
         return self.wish is not self.granted or (self.frame is not None and self.frame.first)
+
+    @property
+    def waits(self) -> bool:
+        """Whether its picture is to be shown again."""
+        return self.redraw and self.wish is not None
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether its picture can be made finer."""
+        return self.frame is not None and not self.frame.done and self.wish is not None

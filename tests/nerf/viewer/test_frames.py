@@ -26,12 +26,17 @@ def place(at):
 
 
 @pytest.mark.parametrize("stride", [1, 2, 8, 32])
-@pytest.mark.parametrize("size", [(13, 22), (1, 1), (32, 5)])
+@pytest.mark.parametrize("size", [(13, 22), (1, 1), (32, 5), (1, 100), (100, 2)])
 def test_levels_ask_every_pixel_once(size, stride):
     found = levels(*size, stride)
     asked = np.concatenate([numbers for _, numbers in found])
     assert np.array_equal(np.sort(asked), np.arange(size[0] * size[1]))
-    assert found[0][0] == (stride, stride) and found[-1][0] == (1, 1)
+    assert found[-1][0] == (1, 1) and all(len(numbers) for _, numbers in found)
+    assert len(found[0][1]) == -(-size[0] // stride) * -(-size[1] // stride)
+    whole = np.arange(size[0] * size[1]).reshape(size)
+    for k, ((rows, columns), _) in enumerate(found):  # all so far are the pixels at its distances
+        so_far = np.concatenate([numbers for _, numbers in found[: k + 1]])
+        assert np.array_equal(np.sort(so_far), whole[::rows, ::columns].ravel())
 
 
 def test_each_level_shows_the_pixels_where_they_are():

@@ -3,6 +3,7 @@
 import threading
 import time
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from nerf.viewer.crop import Box
 from nerf.viewer.live import Live, Snapshot
 from nerf.viewer.loop import Loop
+from nerf.viewer.share import MOST, PATIENCE, SHARE, Debt
 from nerf.viewer.watcher import Watcher, Wish
 
 
@@ -148,3 +150,86 @@ def test_one_who_stands_still_sees_training_go_on(live, monkeypatch):
         assert client.shown[-1][3] == 20
     finally:
         loop.stop()
+
+
+def test_what_failed_is_tried_again_with_the_next_state(live, monkeypatch):
+    monkeypatch.setattr("nerf.viewer.loop.REFRESH", 0.05)
+    state = live.snapshot()
+    trained = Live(live.model, live.scene, training=True)
+    trained.show(state)
+    loop, broken, tries = Loop(trained), [True], []
+    grid = loop.grid
+
+    def fails(*asked):
+        tries.append(time.perf_counter())
+        if broken:
+            raise RuntimeError("no memory left")
+        return grid(*asked)
+
+    monkeypatch.setattr(loop, "grid", fails)
+    loop.start()
+    try:
+        client = Client(loop)
+        client.ask(Wish(camera(live, 0, 24)))
+        for step in (7, 20):
+            trained.show(Snapshot(state.params, state.grid, step))
+            before, deadline = len(tries), time.monotonic() + 60
+            while len(tries) == before and time.monotonic() < deadline:
+                time.sleep(0.01)
+            time.sleep(0.5)
+            assert len(tries) == before + 1 and len(client.errors) == 1
+        assert len(tries) == 2 and len(client.errors) == 1  # it is said once
+        broken.clear()
+        trained.show(Snapshot(state.params, state.grid, 30))
+        client.wait()
+        assert client.shown[-1][3] == 30
+    finally:
+        loop.stop()
+
+
+def test_one_who_moves_leaves_every_other_slice_to_the_others(live):
+    loop = Loop(live)  # its thread is not begun
+    moving, standing = Client(loop), Client(loop)
+    served = []
+    standing.ask(Wish(camera(live, 1, 100)))
+    while not standing.done.is_set():
+        moving.ask(Wish(camera(live, 0, 24)))
+        watcher = loop._due()
+        loop._hurried = watcher.fresh
+        loop._serve(watcher)
+        served.append(watcher is moving.watcher)
+        assert len(served) < 1000
+    turns = served[served.index(False) + 1 :]
+    assert not any(a and b for a, b in pairwise(turns))
+    assert standing.shown[-1][2]
+
+
+def test_rendering_takes_a_quarter_of_the_time():
+    debt, now, rendered = Debt(), 0.0, 0.0
+    for _ in range(500):  # one who moves all the time: served as soon as may be
+        now += max(0.0, debt.owed(now) - PATIENCE)
+        debt.take(now, now + 0.07)
+        now, rendered = now + 0.07, rendered + 0.07
+    assert rendered / now == pytest.approx(SHARE, rel=0.05)
+    assert debt.owed(now + debt.owed(now)) == 0
+    debt.take(now, now + 60)  # a renderer that compiles
+    assert debt.owed(now + 60) == MOST
+    debt.forgive()
+    assert debt.owed(now + 60) == 0
+
+
+def test_who_asks_does_not_wait_for_the_rest_and_who_stands_does(live):
+    trained = Live(live.model, live.scene, training=True)
+    trained.show(live.snapshot())
+    loop = Loop(trained)
+    client = Client(loop)
+    assert loop._next(0.5) is None
+    client.ask(Wish(camera(live, 0, 24)))
+    assert loop._next(0.5) is client.watcher
+    assert loop._next(PATIENCE + 0.1) is None  # even so it is a quarter in the long run
+    loop._serve(client.watcher)
+    assert loop._next(0.5) is None and loop._next(0.0) is client.watcher
+    now = time.perf_counter()
+    loop._debt.take(now - 0.2, now)  # 0.6 s of rest
+    threading.Timer(0.1, client.ask, [Wish(camera(live, 1, 24))]).start()
+    assert loop._due() is client.watcher and time.perf_counter() - now < 0.4

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from nerf.film.look import normal_picture
 from nerf.pictures import scaled
-from nerf.render import Seen
+from nerf.render import Picture, Seen
 from nerf.viewer import modes, photographs
 from nerf.viewer.modes import Scale, draw, enlarged
 
@@ -43,6 +44,16 @@ def test_opacity_normals_and_samples():
     samples = draw(seen(), "samples")
     assert np.array_equal(samples[0, 2], scaled(np.array([[1.0]]))[0, 0])
     assert np.array_equal(samples[0, 0], scaled(np.array([[0.0]]))[0, 0])
+
+
+def test_normals_have_the_colours_of_a_film():
+    turn = np.array([[0.6, 0, 0.8], [0, 1, 0], [-0.8, 0, 0.6]])
+    view = seen()
+    picture = Picture(view.colour, view.opacity, view.depth, view.samples, view.normal)
+    film = normal_picture(picture, turn, 1.0)
+    shown = draw(view, "normals", background="white", turn=turn)
+    assert np.abs(shown.astype(int) - film).max() <= 1
+    assert np.abs(shown[0, 1] - np.array([25.5, 127.5, 204])).max() < 1  # R^T z = (-0.8, 0, 0.6)
 
 
 def test_error_is_against_the_photograph():

@@ -1,12 +1,18 @@
 """What a client of the websocket is sent."""
 
+import html
+import json
 import time
 
 import numpy as np
 import pytest
 
+from data.errors import InputError
+from nerf.paths import Keyframe, save
 from nerf.pictures import quantised
 from nerf.viewer import photographs, serve
+from nerf.viewer.controls import plain
+from nerf.viewer.crop import Box
 from nerf.viewer.poses import fov_of
 from scripts.viewer_latency import Client
 
@@ -106,6 +112,55 @@ def test_a_click_asks_the_ray_of_that_pixel(viewer, client):
     np.testing.assert_allclose(page.ray.probe.photograph, photo, atol=1e-6)
     assert page.ray.probe.quantity == "loss"
     page.ray.close()
+
+
+def test_a_click_asks_the_state_and_the_box_that_are_shown(viewer, client):
+    look(viewer, client, 3)
+    page = page_of(viewer)
+    shown, nothing = page.shown, Box((0.5,) * 3, (0.4,) * 3)
+    before = viewer.live.snapshot()
+    viewer.live.show(before._replace(step=before.step + 1))  # not rendered yet
+    try:
+        page.ray.ask((0.5, 0.25))
+        asked = viewer.bench._microscopes["white"].state
+        assert shown is before and int(asked.step) == before.step
+        page.box = nothing
+        page.ray.ask((0.5, 0.25))
+        assert page.ray.probe.opacity == 0
+    finally:
+        viewer.live.show(before)
+        page.box = None
+        page.ray.close()
+
+
+def test_a_path_that_was_saved_is_gone_on_with(viewer, client, tmp_path):
+    look(viewer, client, 0)
+    page = page_of(viewer)
+    path, scene, split = page.path, viewer.live.scene, viewer.live.split
+    keys = [Keyframe(split.poses[k].astype(float), 40.0 + k) for k in (0, 3, 5)]
+    save(tmp_path / "a.json", keys, scene, 32, 32, 30, 2, closed=True)
+    path.load("a.json", (tmp_path / "a.json").read_bytes())
+    assert [key.fov for key in path.keys] == [40, 43, 45]
+    for found, key in zip(path.keys, keys, strict=True):
+        np.testing.assert_allclose(found.pose, key.pose, atol=1e-6)
+    assert path._closed.value and path._seconds.value == 2
+    told = json.loads((tmp_path / "a.json").read_text())
+    for content, said in (
+        (b"\xff", "^a.json: "),
+        (b"[]", "^a.json: is no JSON object"),
+        (json.dumps(told | {"keyframes": []}).encode(), "^a.json: holds no keyframes"),
+    ):
+        with pytest.raises(InputError, match=said):
+            path.load("a.json", content)
+    assert len(path.keys) == 3  # as they were
+
+
+@pytest.mark.parametrize(
+    "name", ["<img src=x onerror=alert(1)>", "a`b*c*_d_\n\n# [e](f) {1}", "ä 1.png"]
+)
+def test_names_of_files_are_no_markup(name):
+    said = plain(name)
+    assert not set(said) & set("<>`*_[](){}\n.") and html.unescape(said) == name
 
 
 def test_twenty_come_and_go(viewer):

@@ -1,5 +1,7 @@
 """The server: where it is bound, what it serves, and that nothing of it stays."""
 
+import asyncio
+import errno
 import http.client
 import json
 import os
@@ -10,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 import viser
@@ -19,7 +22,7 @@ from websockets.sync.client import connect
 from data.errors import InputError
 from nerf.viewer import serve
 from nerf.viewer.addresses import free_port, is_loopback
-from nerf.viewer.guard import may_look
+from nerf.viewer.guard import REFUSED, guard, may_look
 from tests.nerf.conftest import MARBLES, ROOT
 from tests.nerf.test_cli import mistake, nerf
 
@@ -85,6 +88,22 @@ def test_a_page_of_another_site_is_refused(viewer):
     assert closed.value.rcvd.code == 1008
 
 
+def test_one_whose_request_is_not_known_is_refused(viewer, monkeypatch):
+    sockets, closed = viewer.server._websock_server, []
+    (check,) = [act for act in sockets._client_connect_cb if act.__module__ == guard.__module__]
+
+    class Connection:
+        request = None
+
+        async def close(self, *why):
+            closed.append(why)
+
+    monkeypatch.setattr(sockets, "_live_connections", {3: Connection()})
+    asyncio.run(check(SimpleNamespace(client_id=3)))
+    asyncio.run(check(SimpleNamespace(client_id=4)))  # gone already
+    assert closed == [(REFUSED, "another site's page")]
+
+
 @pytest.mark.parametrize(
     ("origin", "asked", "host", "may"),
     [
@@ -147,6 +166,20 @@ def test_nothing_of_it_stays(live):
 def test_ports_have_a_range(port):
     with pytest.raises(InputError, match="65535"):
         free_port("127.0.0.1", port)
+
+
+def test_a_port_that_is_not_allowed_is_not_in_use(monkeypatch):
+    tried = []
+
+    class Socket(socket.socket):
+        def bind(self, address):
+            tried.append(address)
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(socket, "socket", Socket)
+    with pytest.raises(InputError, match="80: can't listen there: Permission denied"):
+        free_port("127.0.0.1", 80)
+    assert len(tried) == 1
 
 
 def test_hosts_must_be_known():

@@ -11,8 +11,9 @@ import pytest
 from nerf.checkpoint import Checkpoints, create
 from nerf.fit import fit
 from nerf.rays import Photographs
-from nerf.train import Step, start
-from nerf.viewer import training
+from nerf.train import Progress, Step, start
+from nerf.viewer import serve, training
+from nerf.viewer.curves import curves, in_words
 from nerf.viewer.live import Live
 from tests.nerf.conftest import small_grid
 
@@ -53,8 +54,6 @@ def model():
 def test_a_watched_run_takes_the_very_same_steps(marbles, model, alone, tmp_path, monkeypatch):
     served = []
     monkeypatch.setattr(training, "serve", lambda *a: served.append(serve(*a)) or served[-1])
-    from nerf.viewer.server import serve
-
     with training.watched(model, marbles, tmp_path, port=0) as listener:
         live, url = served[0].live, served[0].url
 
@@ -131,3 +130,60 @@ def test_the_curve_of_a_run_that_goes_on_begins_where_it_was(tmp_path):
     (tmp_path / "metrics.jsonl").write_text(whole + '{"step": 40, "lo')
     rows = training._earlier(tmp_path)
     assert rows == [{"step": 20, "loss": 0.5, "psnr": 9.0, "rays_per_second": 3, "seconds": 1.5}]
+
+
+def test_a_curve_that_is_odd_is_read_as_far_as_it_can_be(tmp_path):
+    file = tmp_path / "metrics.jsonl"
+    file.write_bytes(
+        b'[1]\n7\n{"step": "x", "seconds": 1}\n\xff\xfe\n{"step": 40, "seconds": 2, "loss": NaN}\n'
+    )
+    (row,) = training._earlier(tmp_path)
+    assert row == {"step": 40, "loss": None, "psnr": None, "rays_per_second": None, "seconds": 2}
+    assert in_words(row, True, False) == "Step 40, 0 rays/s, 2 s."
+    loss, _ = curves([row, row | {"step": 60, "loss": 0.1}])
+    assert np.isnan(loss["data"][1][0]) and loss["data"][1][1] == pytest.approx(-1)
+    file.unlink()
+    file.mkdir()
+    assert training._earlier(tmp_path) == []
+
+
+def told(step, loss=0.5):
+    return Progress(step, step / 10, step / 100, loss, 10.0, 64, 0, 640, 0.5, "", "")
+
+
+def test_a_curve_never_runs_backwards(marbles, model):
+    live = Live(model, marbles, training=True)
+    for step in (20, 40, 60, 80):  # beyond the checkpoint that the run goes on from
+        live.curve.add(step=step, loss=9.0, psnr=1.0, rays_per_second=1.0, seconds=1.0)
+    since = dict(training.NOTHING)
+    for step in range(31, 71):
+        training._add(live, since, told(step))
+    assert [row["step"] for row in live.curve.rows()] == [20, 40, 60]
+    for step in range(1, 41):  # a dead start: nothing of it is in the new one's means
+        training._add(live, since, told(step, 0.25))
+    rows = live.curve.rows()
+    assert [(row["step"], row["loss"]) for row in rows] == [(20, 0.25), (40, 0.25)]
+
+
+def test_a_panel_that_breaks_is_said_once_and_goes_on(marbles, model, capsys, monkeypatch):
+    monkeypatch.setattr("nerf.viewer.curves.EVERY", 0.02)
+    live, tries = Live(model, marbles, training=True), []
+    viewer = serve(live, port=0)
+    try:
+        panel = viewer.training
+
+        def breaks():
+            tries.append(1)
+            raise RuntimeError("no place for a chart")
+
+        monkeypatch.setattr(panel, "_update", breaks)
+        monkeypatch.setattr(panel.server, "get_clients", lambda: {0: None})
+        for step in (20, 40, 60):
+            live.curve.add(step=step)
+            deadline, before = time.monotonic() + 20, len(tries)
+            while len(tries) == before and time.monotonic() < deadline:
+                time.sleep(0.01)
+        assert len(tries) >= 3 and panel._thread.is_alive()
+    finally:
+        viewer.stop()
+    assert capsys.readouterr().out.count("no place for a chart") == 1
