@@ -1,7 +1,7 @@
 """A picture from coarse to fine, each pixel rendered once; and how much the machine can do.
 
-The first level asks every s-th pixel of every s-th row. Each level after it halves the distance of
-the columns, or of the rows, in turn: it asks as many pixels as all before it together.
+The first level asks every s-th pixel of every s-th row. Each level after it halves both distances;
+at the end, where there is much to ask, first that of the columns and then that of the rows.
 """
 
 from collections.abc import Callable
@@ -85,10 +85,7 @@ def levels(height: int, width: int, stride: int) -> list[tuple[tuple[int, int], 
         asked |= new
         if rows == columns == 1:
             return found
-        if columns == rows:
-            columns //= 2
-        else:
-            rows //= 2
+        columns, rows = max(columns // 2, 1), rows // 2 if rows > 2 or columns == 1 else rows
 
 
 class Frame:

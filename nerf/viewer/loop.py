@@ -227,7 +227,9 @@ class Loop:
             self._note(wish, len(at), time.perf_counter() - began)
             return found
 
-        whole = frame.advance(ask, frame.left if first else self.pace.pixels(SLICE))
+        # many pixels at once take less each: who watches alone need not be cut into slices
+        shared = self.busy or len(self._watchers) > 1
+        whole = frame.advance(ask, self.pace.pixels(SLICE) if shared and not first else frame.left)
         if whole and (frame.done or not frame.quiet):
             self._show(watcher)
         if frame.done:
