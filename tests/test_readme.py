@@ -44,7 +44,12 @@ def test_a_wrong_derivative_is_named_as_the_readme_says():
         "docs/accuracy.md",
         "docs/benchmarks.md",
         "docs/captures.md",
+        "docs/export.md",
+        "docs/films.md",
+        "docs/microscope.md",
+        "docs/reports.md",
         "docs/scenes.md",
+        "docs/viewer.md",
     ],
 )
 def test_what_is_linked_is_there(page):

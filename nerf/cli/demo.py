@@ -38,5 +38,5 @@ def run(arguments: list[str]) -> int:
     if code == 0:
         render_run(run, run / "orbit.mp4", Shot("orbit", told.frames, 24.0))
         evaluate_run(run)
-        print(f"all of it is in {run}")
+        print(f"all of it is in {run}; look around in it, and click on a pixel: nerf view {run}")
     return code
