@@ -171,8 +171,11 @@ def _seconds_left(config: Config, told: Told, lost: float) -> float:
 
 
 @contextmanager
-def bar(what: str, pixels: int) -> Iterator[Callable[[int], None]]:
-    """A bar that is told pixels as they are done; without a terminal a line now and then."""
+def bar(what: str, pixels: int | None) -> Iterator[Callable[[int], None]]:
+    """A bar that is told pixels as they are done; without a terminal a line now and then.
+
+    None: nobody knows how many there will be.
+    """
     columns = (
         TextColumn(f"{what:8}"),
         BarColumn(bar_width=24),
@@ -191,6 +194,9 @@ def bar(what: str, pixels: int) -> Iterator[Callable[[int], None]]:
             now = time.monotonic()
             if not console.is_terminal and now - printed >= PLAIN_SECONDS and total:
                 printed = now
+                if pixels is None:
+                    console.print(f"{what:8} {total:,} done, {now - begun:.0f} s")
+                    return
                 left = (now - begun) * (pixels / total - 1)
                 console.print(f"{what:8} {100 * total / pixels:.0f} %  {left:.0f} s left")
 

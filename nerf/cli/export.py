@@ -87,13 +87,13 @@ def run(arguments: list[str]) -> int:
         _lattice(told, source, split, frame)
     if told.points is not None:
         many = told.count or POINTS
-        with _told(source, "points", 3 * many):
+        with _told(source, "points"):
             points = cloud.seen(source, split, frame, many, told.seed)
         whole(told.points, lambda file: files.save_points(points, file))
         console.print(f"points   {told.points}: {len(points.points):,} with colours and normals")
     if told.html is not None:
         many = told.count or PAGE
-        with _told(source, "html", 4 * many):
+        with _told(source, "html"):
             shown = cloud.for_page(source, split, frame, many, told.seed)
         view = html.view_of(split, frame, shown, source.space.kind == "forward")
         whole(told.html, lambda file: html.write(file, shown, view, scene.name))
@@ -140,7 +140,7 @@ def _lattice(told: Arguments, source: Source, split, frame: Frame) -> None:
         sigma = volume(source, told.resolution)
     said = f"threshold {at * unit:.4g}" + (" by the rays" if told.threshold is None else "")
     if told.mesh is not None:
-        with _told(source, "mesh", 1):
+        with _told(source, "mesh"):
             made = surface.crossing(sigma, at, source, unit)
             if sight:
                 made = made._replace(faces=made.faces[seen(made, found, cell)])
@@ -159,10 +159,9 @@ def _lattice(told: Arguments, source: Source, split, frame: Frame) -> None:
 
 
 @contextmanager
-def _told(source: Source, what: str, points: int) -> Iterator[None]:
-    """A bar that is told of the points that a source is asked."""
-
-    with bar(what, max(points, 1)) as tick:
+def _told(source: Source, what: str, points: int | None = None) -> Iterator[None]:
+    """A bar that is told of the points that a source is asked, if it is known how many."""
+    with bar(what, None if points is None else max(points, 1)) as tick:
         source.tick = tick
         try:
             yield

@@ -20,9 +20,8 @@ from nerf import occupancy
 from nerf.cameras import Cameras
 from nerf.field import Model, Params
 from nerf.occupancy import Occupancy
-from nerf.shading import Draws, hierarchical
+from nerf.shading import Draws, coarse_to_fine
 from nerf.space import Space
-from nerf.stages import watched
 
 MOTIONS = ("right", "up", "back", "pitch", "yaw", "roll")
 """Of a camera: along its x, y, z (scene units); about them (radians, right-handed)."""
@@ -116,17 +115,10 @@ class Along:
             )
             count = found.counts[0]
             return t, jnp.where(rank < count, length, 0.0), count
-        given: list[tuple] = []  # what each compositing is given: the coarse one, the fine one
-
-        def note(name, number, arguments, value):
-            if name == "volume_render":
-                given.append(arguments)
-
         background = jnp.full((1, 3), self._background)
         draws = Draws.of(self._model.config, 1, None)
-        watching = watched(self._model, note)
-        hierarchical(watching, params, origin, direction, view, background, draws)
-        _, delta, _, t, _ = given[-1]
+        ray = origin, direction, view
+        _, t, delta = coarse_to_fine(self._model, params, *ray, background, draws)
         return t[0], delta[0], jnp.int32(t.shape[1])
 
     def _stretch(self, ray):

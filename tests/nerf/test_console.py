@@ -1,7 +1,8 @@
-"""metrics.jsonl of a run that goes on: what its checkpoint does not know is dropped."""
+"""What a run says: metrics.jsonl when it goes on, and bars where no terminal is."""
 
 import pytest
 
+from nerf import console
 from nerf.config import Config
 from nerf.console import metrics_log
 from nerf.train import Progress
@@ -17,3 +18,11 @@ def test_steps_taken_again_and_a_line_cut_short(tmp_path, rest):
     lines = (tmp_path / "metrics.jsonl").read_text()
     assert lines.startswith(kept + '{"step": 60, "seconds": 4.0, "loss": 0.1')
     assert lines.count("\n") == 3
+
+
+@pytest.mark.parametrize(("pixels", "said"), [(200, "25 %"), (None, "50 done")])
+def test_without_a_terminal_a_bar_says_lines(pixels, said, capsys, monkeypatch):
+    monkeypatch.setattr(console, "PLAIN_SECONDS", 0.0)
+    with console.bar("render", pixels) as tick:
+        tick(50)
+    assert said in capsys.readouterr().out
