@@ -13,7 +13,8 @@ from nerf.export.ends import Ends, ends
 from nerf.export.level import level
 from nerf.export.source import Frame, Source
 from nerf.export.volume import refuse_too_fine, volume
-from tests.nerf.in_closed_form import (
+from tests.nerf.export.conftest import RESOLUTION
+from tests.nerf.export.in_closed_form import (
     SMOOTH,
     SOLIDS,
     Exact,
@@ -23,23 +24,6 @@ from tests.nerf.in_closed_form import (
     source_of,
     true_normals,
 )
-
-RESOLUTION = 96
-
-
-@pytest.fixture(scope="module")
-def source(marbles):
-    return source_of(marbles.scale)
-
-
-@pytest.fixture(scope="module")
-def looked(source, marbles):
-    return ends(source, marbles.splits["train"], 20_000)
-
-
-@pytest.fixture(scope="module")
-def sigma(source):
-    return volume(source, RESOLUTION)
 
 
 def test_a_run_with_nothing_in_it_is_refused_in_one_line(marbles):

@@ -21,7 +21,8 @@ from nerf.export.seen import seen
 from nerf.export.source import Frame, Source
 from nerf.export.volume import volume
 from tests.nerf.conftest import MARBLES as FOLDER
-from tests.nerf.in_closed_form import (
+from tests.nerf.export.conftest import RESOLUTION
+from tests.nerf.export.in_closed_form import (
     SMOOTH,
     SOLIDS,
     Exact,
@@ -31,23 +32,6 @@ from tests.nerf.in_closed_form import (
     source_of,
     true_normals,
 )
-
-RESOLUTION = 96
-
-
-@pytest.fixture(scope="module")
-def source(marbles):
-    return source_of(marbles.scale)
-
-
-@pytest.fixture(scope="module")
-def looked(source, marbles):
-    return ends(source, marbles.splits["train"], 20_000)
-
-
-@pytest.fixture(scope="module")
-def sigma(source):
-    return volume(source, RESOLUTION)
 
 
 def test_the_mesh_lies_within_a_cell_and_its_normals_within_three_degrees(

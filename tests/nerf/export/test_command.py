@@ -8,7 +8,7 @@ import trimesh
 
 from nerf.export import html
 from tests.nerf.conftest import ROOT
-from tests.nerf.in_closed_form import away
+from tests.nerf.export.in_closed_form import away
 from tests.nerf.test_cli import mistake, nerf
 
 MARBLES = ROOT / "data" / "scenes" / "marbles"
