@@ -16,6 +16,7 @@ COMMANDS = {
     "view": "Look at a run in the web browser.",
     "export": "A run as a mesh, points, a grid of numbers, or a page to look at.",
     "microscope": "Look at one pixel of a run: its ray, and the gradient of its loss.",
+    "plan": "Say what a run would keep in memory, before anything is made.",
     "inspect": "Look a scene over before it is trained.",
     "photos": "Make a scene from photographs or a video.",
     "check": "Hold derivatives by hand against JAX's.",

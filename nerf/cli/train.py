@@ -13,7 +13,7 @@ import tyro
 from data.errors import InputError
 from data.load import load
 from data.scene import Scene
-from nerf import checkpoint, frame, memory, space
+from nerf import checkpoint, frame, space
 from nerf.checkpoint import Checkpoints
 from nerf.cli.parse import parse
 from nerf.config import Config, check, read, write
@@ -23,6 +23,7 @@ from nerf.fit import Listener, fit
 from nerf.microscope import record
 from nerf.microscope.record import Ray, Recorder
 from nerf.opened import scene_of
+from nerf.plan.fit import explained, fitted
 from nerf.rays import Photographs
 from nerf.train import Step, start
 from nerf.viewer.addresses import free_port
@@ -85,7 +86,7 @@ def train_run(
     """Trains, from the start or from where `resume` was; returns run folder and exit code."""
     scene = scene_of(check(config), ("train",), resume)
     split = scene.splits["train"]
-    memory.refuse_too_large(config, split)
+    config = fitted(config, split, resumed=resume is not None)
     for ray in rays:
         record.check(ray, split)
     run = (
@@ -117,8 +118,9 @@ def train_run(
         f"{config.data.space}\n"
         f"run      {run}: {derived}, derivatives by {config.derivatives}"
     )
-    step = Step(model, Photographs.of(split))
     with ExitStack() as stack:
+        stack.enter_context(explained(config, split))
+        step = Step(model, Photographs.of(split))
         stack.callback(checkpoints.close)
         listeners = [stack.enter_context(watch(model, scene, run)) for watch in watching]
         if rays:
