@@ -197,7 +197,7 @@ class Config:
     """Steps between two comparisons of the rules' gradient with JAX's (derivatives both)."""
     memory: str | None = None
     """Most that training may take of a device's memory, 2GiB say; of a CPU all that the process
-    takes. Parts, samples and rays are chosen so. By default what is free; what fits is left alone."""
+    takes. Parts, samples and rays are chosen so. By default what is free; what fits stays as is."""
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
     field: FieldConfig = dataclasses.field(default_factory=FieldConfig)
     sampling: SamplingConfig = dataclasses.field(default_factory=SamplingConfig)

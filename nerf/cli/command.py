@@ -40,7 +40,8 @@ def main(arguments: list[str] | None = None) -> None:
         if isinstance(error, RuntimeError) and "RESOURCE_EXHAUSTED" not in str(error):
             raise
         print(
-            "nerf: out of memory; lower training.samples, training.rays or field.log2_rows",
+            "nerf: out of memory; lower rendering.memory, training.samples or field.log2_rows; "
+            "nerf plan says what takes how much",
             file=sys.stderr,
         )
         code = MISTAKE

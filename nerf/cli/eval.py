@@ -10,6 +10,7 @@ from nerf.cli.parse import at_least_one, parse
 from nerf.console import bar, console
 from nerf.evaluate import BACKGROUND, evaluate
 from nerf.opened import open_run
+from nerf.plan.fit import rendering_explained
 from nerf.render import Renderer
 from nerf.report import evaluation as report
 
@@ -50,7 +51,10 @@ def evaluate_run(
     split, state = opened.scene(split_name).splits[split_name], opened.state
     count = len(split) if views is None else min(views, len(split))
     chosen = [k * len(split) // count for k in range(count)]
-    with bar("evaluate", count * split.width * split.height) as tick:
+    with (
+        rendering_explained(opened.config),
+        bar("evaluate", count * split.width * split.height) as tick,
+    ):
         metrics = evaluate(
             Renderer(opened.model, BACKGROUND),
             state.params,

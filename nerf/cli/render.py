@@ -84,7 +84,9 @@ def render_run(
     check(out, overwrite)
     wanted = splits(shot.path)
     opened = open_run(run, scene)
-    made = make(opened, opened.scene(*wanted), Request(out, shot, show, background, overwrite))
+    request = Request(out, shot, show, background, overwrite)
+    with rendering_explained(opened.config):
+        made = make(opened, opened.scene(*wanted), request)
     width, height = made.size
     console.print(
         f"film     {out}: {' | '.join(show)}, {len(made.views)} views of the {made.views.said}, "

@@ -77,14 +77,21 @@ def choice(config: Config, pictures: Pictures, devices: int, limit: int) -> Plan
 
 def chosen_in_words(before: Config, chosen: Plan) -> str:
     """The settings that were changed, and what the plan then takes."""
-    told = []
-    names = "occupancy.at_once", "training.parts", "training.samples", "training.rays"
-    for name in names:
-        old, new = (attrgetter(name)(config) for config in (before, chosen.config))
-        if old != new:
-            told.append(f"{name} {new}" + (f" in place of {old}" if old else ""))
+    told = [
+        f"{name} {new}" + (f" in place of {old}" if old else "")
+        for name, old, new in _changes(before, chosen.config)
+    ]
     limit = size(limit_of(before))
-    return f"to stay within {limit}: {', '.join(told) or 'nothing changed'} ({size(chosen.peak)})"
+    return f"{', '.join(told) or 'as it was'}: {size(chosen.peak)} of {limit}"
+
+
+CHOSEN = "occupancy.at_once", "training.parts", "training.samples", "training.rays"
+"""Settings that are chosen."""
+
+
+def _changes(before: Config, after: Config) -> list[tuple[str, Any, Any]]:
+    values = [(name, attrgetter(name)(before), attrgetter(name)(after)) for name in CHOSEN]
+    return [(name, old, new) for name, old, new in values if old != new]
 
 
 def too_large(planned: Plan, limit: int) -> str:
@@ -115,21 +122,42 @@ def in_words(planned: Plan) -> str:
 
 @contextmanager
 def explained(config: Config, split: Split | None = None, devices: int = 1) -> Iterator[None]:
-    """Turns a device's `out of memory` into an InputError with the plan's numbers."""
+    """Turns a device's `out of memory` into an InputError with the plan of training's numbers."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:
         if not ran_out(error):
             raise
         planned = plan(config, pictures_of(split), devices)
-        less = f"{size(planned.peak / 2 / SPARE)}"
-        smaller = choice(config, planned.pictures, devices, planned.peak - 1)
-        what = _mend(planned, planned.peak - 1)
-        if smaller is not None:
-            what = f"say --memory with less than {size(planned.peak)}, {less} say"
+        smaller = choice(config, planned.pictures, devices, planned.peak)
+        if smaller is None:
+            mend = _mend(planned, planned.peak)
+        else:
+            flags = [f"--{name} {new}" for name, _, new in _changes(config, smaller.config)]
+            mend = f"{' '.join(flags)} needs {size(smaller.peak)}"
         raise InputError(
-            f"out of memory; the plan is {size(planned.peak)} ({in_words(planned)}), and there are "
-            f"{size(limit_of(config))}: {what}"
+            f"out of memory: the plan is {size(planned.peak)} ({in_words(planned)}), {size(memory.available())} "
+            f"were there; {mend}"
+        ) from error
+
+
+@contextmanager
+def rendering_explained(config: Config) -> Iterator[None]:
+    """The same of rendering."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not ran_out(error):
+            raise
+        planned = plan(config)
+        largest = max(planned.rendering, key=lambda program: program.temporary)
+        less = max(config.rendering.memory // 2, 1)
+        smaller = plan(replace_in(config, "rendering", memory=less))
+        raise InputError(
+            f"out of memory: the plan of rendering is {size(planned.peak_of_rendering)} "
+            f"({largest.name} {size(largest.temporary)}), {size(memory.available())} were there; "
+            f"rendering.memory = {less} in the run's config.toml needs "
+            f"{size(smaller.peak_of_rendering)}"
         ) from error
 
 
