@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import orbax.checkpoint as ocp
 
 from data.errors import InputError, one_line
@@ -222,7 +223,11 @@ class Checkpoints:
         changed = [name for name in read if read[name] != digests.get(name)] + bad
         if changed:
             raise BrokenError(f"{changed[0]} is not what was written")
-        leaves = [found[name] for name in wanted]
+        # an array that orbax has put somewhere stays there, and asks for programs of its own
+        leaves = [
+            found[name] if leaf.committed else jnp.array(np.asarray(found[name]))
+            for name, leaf in wanted.items()
+        ]
         return jax.tree.unflatten(jax.tree.structure(like), leaves), memo
 
     def _compare(self, step: int, kept: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
