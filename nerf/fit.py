@@ -156,22 +156,18 @@ def _back(
 ) -> tuple[TrainState, Memo]:
     """The state and memo to go on from after a step that is not finite; InputError to stop.
 
-    The state that the step met is saved, if it is finite itself.
+    The state that met it is not saved, finite or not: it would meet the same again.
     """
     told, memo = ended.told, ended.memo
-    failed = checkpoints.finish()
-    if not failed and checkpoints.latest != told.step:
-        checkpoints.save(ended.state, memo)
-        checkpoints.finish()
+    checkpoints.finish()
     said = f"{run}, step {told.step + 1}: {told.bad} is not finite"
     if config.on_nan == "stop" or memo.rollbacks >= ROLLBACKS:
         tried = f" after {memo.rollbacks} rollbacks" if memo.rollbacks else ""
         raise InputError(
             f"{said}, training stopped{tried}; the checkpoint of step {checkpoints.latest} is "
             f"kept: lower training.learning_rate and start anew, or go on from it with --resume "
-            f"{run} --on-nan rollback"
+            f"{run} --on-nan rollback, or --training.learning-rate NUMBER --accept-changes"
         )
-    # the very state of that step would meet the same again: the one before it is gone back to
     before = [step for step in checkpoints.steps if step < told.step]
     if before:
         checkpoints.drop([step for step in checkpoints.steps if step > before[-1]])
