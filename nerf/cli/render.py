@@ -16,6 +16,7 @@ from nerf.film.look import Show
 from nerf.film.make import Request, make, refuse_too_many
 from nerf.opened import open_run
 from nerf.paths.choose import Shot, splits
+from nerf.plan.fit import rendering_explained
 
 
 @dataclass(frozen=True)

@@ -136,8 +136,8 @@ def explained(config: Config, split: Split | None = None, devices: int = 1) -> I
             flags = [f"--{name} {new}" for name, _, new in _changes(config, smaller.config)]
             mend = f"{' '.join(flags)} needs {size(smaller.peak)}"
         raise InputError(
-            f"out of memory: the plan is {size(planned.peak)} ({in_words(planned)}), {size(memory.available())} "
-            f"were there; {mend}"
+            f"out of memory: the plan is {size(planned.peak)} ({in_words(planned)}), "
+            f"{size(memory.available())} were there; {mend}"
         ) from error
 
 

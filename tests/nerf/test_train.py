@@ -8,29 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nerf.checkpoint import Checkpoints
+from nerf.checkpoint import Checkpoints, Memo
 from nerf.loss import SAMPLES_TOGETHER, loss_of_rays, slope_of_rays
 from nerf.rays import Packed
 from nerf.shading import shade, shade_packed
 from nerf.space import Space
 from nerf.train import DROPS, learning_rate, optimiser, train
-from tests.nerf.conftest import prepared, small_grid, tiny
-
-
-def finished(config, split, **changes):
-    step, state = prepared(config, split, **changes)
-    told = []
-    last = state
-    for lent, progress in train(step, state):
-        told.append(progress)
-        last = jax.tree.map(np.asarray, lent)  # it is gone when the next step begins
-    return last, told
-
-
-def same_bits(a, b):
-    return all(
-        np.array_equal(x, y) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
-    )
+from tests.nerf.conftest import finished, prepared, same_bits, small_grid, tiny
 
 
 def test_the_loss_falls(config, photographs):
@@ -58,16 +42,16 @@ def test_resumed_is_as_if_never_stopped(config, photographs, tmp_path):
     checkpoints = Checkpoints(tmp_path)
     for lent, told in train(step, state):
         if told.step == 9:
-            checkpoints.save(lent, told.seconds)
+            assert checkpoints.save(lent, Memo({}, seconds=told.seconds)) == ""
             break
     checkpoints.close()
     again = Checkpoints(tmp_path)
     step, fresh = prepared(config, photographs, steps=20)
-    state, seconds = again.restore(fresh)
+    state, memo = again.restore(fresh)
     again.close()
-    assert int(state.step) == 9 and seconds == told.seconds
-    for lent, later in train(step, state, seconds):
-        assert later.seconds > seconds
+    assert int(state.step) == 9 and memo.seconds == told.seconds
+    for lent, later in train(step, state, memo.seconds):
+        assert later.seconds > memo.seconds
         last = jax.tree.map(np.asarray, lent)
     assert same_bits(last, whole)
 

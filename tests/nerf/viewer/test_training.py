@@ -8,9 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nerf.checkpoint import Checkpoints, create
+from nerf.checkpoint import Checkpoints, Memo
 from nerf.fit import fit
 from nerf.rays import Photographs
+from nerf.run import create
 from nerf.train import Progress, Step, start
 from nerf.viewer import serve, training
 from nerf.viewer.curves import curves, in_words
@@ -34,7 +35,7 @@ def trained(marbles, folder, listeners=()):
 
     step = Step(model, Photographs.of(marbles.splits["train"]))
     try:
-        assert fit(step, state, 0.0, folder, checkpoints, [note, *listeners]) == 0
+        assert fit(step, state, Memo({}), folder, checkpoints, [note, *listeners]).code == 0
     finally:
         checkpoints.close()
     return losses
@@ -148,7 +149,7 @@ def test_a_curve_that_is_odd_is_read_as_far_as_it_can_be(tmp_path):
 
 
 def told(step, loss=0.5):
-    return Progress(step, step / 10, step / 100, loss, 10.0, 64, 0, 640, 0.5, "", "")
+    return Progress(step, step / 10, step / 100, loss, 10.0, 64, 0, 640, 0.5, "", "", 1e-2)
 
 
 def test_a_curve_never_runs_backwards(marbles, model):
