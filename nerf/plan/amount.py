@@ -10,7 +10,7 @@ class Amount(NamedTuple):
     """What one stage keeps."""
 
     stage: str
-    each: float
+    each: int | float
     """Bytes."""
     many: int
     """Of how many."""
@@ -58,12 +58,12 @@ class Program(NamedTuple):
         return self.fullest.bytes
 
 
-def numbers(stage: str, each: float, many: int, per: str, what: str = "") -> Amount:
+def numbers(stage: str, each: int | float, many: int, per: str, what: str = "") -> Amount:
     """So many float32 or int32 for each."""
     return Amount(stage, FLOAT * each, many, per, what)
 
 
-def size(count: float) -> str:
+def size(count: int | float) -> str:
     """Bytes in words: 1.5 GiB, 312 MiB."""
     for unit, each in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
         if count >= each:

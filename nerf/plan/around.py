@@ -27,7 +27,7 @@ from nerf.occupancy import BITS
 from nerf.plan import network
 from nerf.plan.amount import FLOAT, Phase, Program, numbers
 from nerf.plan.sizes import Sizes, block
-from nerf.plan.step import grid_bytes
+from nerf.plan.step import state_bytes
 from nerf.render import SAMPLES_A_ROUND, Renderer
 
 
@@ -39,7 +39,7 @@ def update(config: Config, sizes: Sizes, everywhere: bool) -> Program:
     E, H = sizes.encoded, sizes.handed_on
     each = E + H + network.cells(config.field) + 1
     waiting = numbers("cells asked", 0 if at_once == asked else 6, asked, "cell")
-    state = 3 * FLOAT * sizes.parameters + grid_bytes(config)
+    state = state_bytes(config, sizes)
     rows, width = network.network_block(at_once), network.there(sizes.trunk, at_once)
     # asked everywhere, nobody reads which cells were occupied
     return Program(

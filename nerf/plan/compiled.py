@@ -18,6 +18,10 @@ from nerf.render import Renderer
 from nerf.train import Step, TrainState, start
 
 
+QUICKLY = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+"""For the compiler: what comes after memory is dealt out, and takes most of its time, is left out."""
+
+
 class Taken(NamedTuple):
     """Bytes of one program."""
 
@@ -69,7 +73,7 @@ def programs(
 
 def taken(program: Any) -> Taken:
     """What a lowered program takes, once it is compiled."""
-    told = program.compile().memory_analysis()
+    told = program.compile(QUICKLY).memory_analysis()
     return Taken(told.argument_size_in_bytes, told.output_size_in_bytes, told.temp_size_in_bytes)
 
 

@@ -27,7 +27,7 @@ from nerf.field import Model
 from nerf.plan import around
 from nerf.plan.amount import FLOAT, Amount, Program
 from nerf.plan.sizes import Pictures, Sizes, on_cpu
-from nerf.plan.step import grid_bytes, step
+from nerf.plan.step import grid_bytes, state_bytes, step
 
 STARTED = 400 * 10**6
 """Bytes."""
@@ -92,14 +92,15 @@ def plan(config: Config, pictures: Pictures = NONE, devices: int = 1) -> Plan:
         held = sizes._replace(tables=-(-sizes.tables // devices))
     here = pictures._replace(number=-(-pictures.number // devices))
     cells = grid_bytes(config)
+    averaged = held.parameters if config.training.average else 0
     always = (
         Amount("pictures", here.bytes / max(here.number, 1), here.number, "picture"),
         Amount("tables", FLOAT, held.tables, "parameter"),
         Amount("networks", FLOAT, held.networks, "parameter"),
         Amount("moments", 2 * FLOAT, held.parameters, "parameter"),
+        Amount("averaged weights", FLOAT, averaged, "parameter"),
         Amount("occupancy grid", 5, cells // 5, "cell"),
     )
-    state = 3 * FLOAT * held.parameters + cells
     layers = sizes.fields * (len(sizes.trunk) + len(sizes.head))
     compiling = COMPILING[config.sampling.strategy]
     if config.sampling.strategy == "hierarchical":
@@ -110,7 +111,7 @@ def plan(config: Config, pictures: Pictures = NONE, devices: int = 1) -> Plan:
         Amount("process", STARTED, 1, "process", "Python, libraries, JAX"),
         Amount("compiling", compiling, 1, "run", "what it leaves behind"),
         Amount("pictures as read", here.bytes / max(here.number, 1), here.number, "picture"),
-        Amount("checkpoint", state, 1, "copy of the state"),
+        Amount("checkpoint", state_bytes(config, held), 1, "copy of the state"),
     )
     training = [step(config, here, sizes)]
     if cells:

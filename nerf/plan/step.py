@@ -51,7 +51,7 @@ import jax
 from nerf import loss, rays
 from nerf.config import Config
 from nerf.plan import network, traced
-from nerf.plan.amount import Amount, Phase, Program, numbers
+from nerf.plan.amount import FLOAT, Amount, Phase, Program, numbers
 from nerf.plan.sizes import Layers, Pictures, Sizes, on_cpu
 
 Phases = list[tuple[str, tuple[Amount, ...]]]
@@ -71,13 +71,19 @@ def step(config: Config, pictures: Pictures, sizes: Sizes) -> Program:
     else:
         phases = _occupied(config, sizes)
     throughout = renewed(sizes) + _parts(config, sizes)
-    state = 3 * 4 * sizes.parameters + grid_bytes(config)
+    state = state_bytes(config, sizes)
     return Program(
         "step",
         state + pictures.bytes,
         state,
         tuple(Phase(name, throughout + amounts) for name, amounts in phases),
     )
+
+
+def state_bytes(config: Config, sizes: Sizes) -> int:
+    """Parameters, two moments, averaged weights if there are any, and the occupancy grid."""
+    copies = 4 if config.training.average else 3
+    return copies * FLOAT * sizes.parameters + grid_bytes(config)
 
 
 def grid_bytes(config: Config) -> int:
