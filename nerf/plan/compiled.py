@@ -17,9 +17,8 @@ from nerf.rays import Photographs
 from nerf.render import Renderer
 from nerf.train import Step, TrainState, start
 
-
 QUICKLY = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
-"""For the compiler: what comes after memory is dealt out, and takes most of its time, is left out."""
+"""For the compiler: what comes after memory is dealt out is left out; it takes most of the time."""
 
 
 class Taken(NamedTuple):

@@ -54,7 +54,6 @@ class Plan(NamedTuple):
     beside: tuple[Amount, ...]
     """What the process has beside that; on a CPU it is the same memory."""
     training: tuple[Program, ...]
-    rendering: tuple[Program, ...]
 
     @property
     def largest(self) -> Program:
@@ -77,10 +76,18 @@ class Plan(NamedTuple):
         return sum(amount.bytes for amount in self.beside)
 
     @property
+    def rendering(self) -> tuple[Program, ...]:
+        """The programs of rendering."""
+        models: list[Model] = []
+        jax.eval_shape(lambda: models.append(Model.create(self.config)[0]))
+        return around.rendering(self.config, models[0], Sizes.of(self.config, self.devices))
+
+    @property
     def peak_of_rendering(self) -> int:
         """The same of `nerf eval`, which has parameters and one picture at a time."""
-        arguments = max(program.arguments for program in self.rendering)
-        temporary = max(program.temporary for program in self.rendering)
+        programs = self.rendering
+        arguments = max(program.arguments for program in programs)
+        temporary = max(program.temporary for program in programs)
         return arguments + temporary + (STARTED if on_cpu() else 0)
 
 
@@ -116,7 +123,4 @@ def plan(config: Config, pictures: Pictures = NONE, devices: int = 1) -> Plan:
     training = [step(config, here, sizes)]
     if cells:
         training += [around.update(config, sizes, everywhere) for everywhere in (True, False)]
-    models: list[Model] = []
-    jax.eval_shape(lambda: models.append(Model.create(config)[0]))
-    rendering = around.rendering(config, models[0], sizes)
-    return Plan(config, pictures, devices, always, beside, tuple(training), rendering)
+    return Plan(config, pictures, devices, always, beside, tuple(training))

@@ -109,9 +109,8 @@ def test_tables_are_dealt_out_where_they_are_large():
     assert fit.sharded(huge, pictures, 8, 2**34)
     whole = plan(fit.replace_in(huge, "training", tables="replicated"), pictures, 8)
     dealt = plan(fit.replace_in(huge, "training", tables="sharded"), pictures, 8)
-    assert whole.device - dealt.device == pytest.approx(
-        3 * 4 * Sizes.of(huge).tables * 7 / 8, rel=0.01
-    )
+    of_others = 3 * 4 * Sizes.of(huge).tables * 7 / 8
+    assert whole.device - dealt.device == pytest.approx(of_others, rel=0.01)
 
 
 def test_a_plan_is_printed_from_headers_alone(capsys, monkeypatch):
@@ -158,9 +157,9 @@ def test_memory_that_runs_out_is_said_with_the_plan(tmp_path):
     """
     flags = "--data.downscale 4 --field.levels 2 --field.log2-rows 12 --training.samples 524288 "
     flags += "--training.restarts 0 --steps 9 --occupancy.cells 16"
+    flags += f" --scene {MARBLES} --run {tmp_path / 'run'}"
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(program), "train", "--scene", str(MARBLES)]
-        + ["--run", str(tmp_path / "run"), *flags.split()],
+        [sys.executable, "-c", textwrap.dedent(program), "train", *flags.split()],
         cwd=ROOT,
         env=os.environ | {"JAX_COMPILATION_CACHE_DIR": str(tmp_path / "cache")},
         capture_output=True,
