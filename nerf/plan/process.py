@@ -8,13 +8,14 @@ A process takes, from its start on:
     the pictures as they were read, and again as the device has them         2 x
     parameters, moments and occupancy grid; and a second time as a
     checkpoint while it is written                                           2 x
+    measuring held-out views at the end, with programs of its own            EVALUATING
     the temporary arrays of one program at a time: of the largest, then
 
-so its peak is at the largest program's first call after all are compiled: the update of the
-occupancy grid or a step, whichever takes more. Programs that were compiled before, and lie on disk
+so its peak is at the largest program's call, the update of the occupancy grid or a step, with all
+that is left behind beside it. Programs that were compiled before, and lie on disk
 (nerf/machine.py), cost less than COMPILING: the plan is that of a first run.
 
-STARTED and COMPILING are measured and not derived: x86_64, 2 cores, JAX 0.10.2, 2026-11-30, by
+STARTED, COMPILING and EVALUATING are measured and not derived: x86_64, 2 cores, JAX 0.10.2, 2026-11-30, by
 scripts/memory.py. On an accelerator the device has what is its own; the process is beside it.
 """
 
@@ -33,6 +34,8 @@ STARTED = 400 * 10**6
 """Bytes."""
 COMPILING = {"occupied": 500 * 10**6, "hierarchical": 200 * 10**6}
 """Bytes, of the programs of a strategy."""
+EVALUATING = 230 * 10**6
+"""Bytes, of what measuring held-out views adds when training is done: programs, drawing, pictures."""
 COMPILING_A_LEVEL = 22 * 10**6
 """Bytes, of the programs' part for one table: there and back, in the march and in the update."""
 COMPILING_A_LAYER = 4 * 10**6
@@ -117,6 +120,7 @@ def plan(config: Config, pictures: Pictures = NONE, devices: int = 1) -> Plan:
     beside = (
         Amount("process", STARTED, 1, "process", "Python, libraries, JAX"),
         Amount("compiling", compiling, 1, "run", "what it leaves behind"),
+        Amount("evaluation", EVALUATING if config.evaluate else 0, 1, "run", "held-out views"),
         Amount("pictures as read", here.bytes / max(here.number, 1), here.number, "picture"),
         Amount("checkpoint", state_bytes(config, held), 1, "copy of the state"),
     )

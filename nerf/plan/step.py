@@ -145,13 +145,14 @@ def _occupied(config: Config, sizes: Sizes) -> Phases:
                 (
                     *(ray, pixel, sample, point),
                     numbers("trunk and head", sum(kept), S, "sample", "what they are given"),
-                    _of_a_block(sizes.trunk, S, sizes),
-                    _of_a_block(sizes.head, S, sizes),
+                    numbers("hidden layers", _hidden(sizes), S, "sample"),
                     numbers("activation", 6, S, "sample", "colours raw and with their cotangent"),
                 ),
             ),
             *_tables(config, sizes),
         ]
+    # where blocks of one size hold more samples than there are, these are copied to fill them up
+    filled = given._replace(stage="head, filled up", each=given.each if S % block else 0)
     colours = numbers("activation", 6, S, "sample", "colours raw and with their cotangent")
     head_bar = given._replace(stage="head, cotangent")
     return [
@@ -161,6 +162,7 @@ def _occupied(config: Config, sizes: Sizes) -> Phases:
             (ray, sample, point, *there, numbers("cells", network.cells(field), S, "sample")),
         ),
         ("the head", (ray, pixel, point, *there, x_bar, given, head_bar, colours)),
+        ("the head's blocks", (point, *there, x_bar, given, filled, head_bar, colours)),
         (
             "the head's way back",
             (
@@ -223,6 +225,12 @@ def _of_a_block(layers: Layers, block: int, sizes: Sizes) -> Amount:
     widths.append(network.back(layers) // 2)
     each = sum(width for width in widths if width * block > sizes.table)
     return numbers("a block of the network", each, block, "sample of a block")
+
+
+def _hidden(sizes: Sizes) -> int:
+    """What layers but the first are given, as far as (11) does not leave it out."""
+    widths = [given for layers in (sizes.trunk, sizes.head) for given, _ in layers[1:]]
+    return sum(width for width in widths if width * sizes.samples > sizes.table)
 
 
 def _by_jax(config: Config, sizes: Sizes) -> Phases:
