@@ -10,7 +10,8 @@ train       one step, and the loop
 dead_start  starts that lead nowhere
 fit         a run of training: what is logged, saved, begun again
 profile     where the time of a step goes
-memory      what a run needs of it
+memory      how much there is of it
+plan/       what a run keeps of it, before anything is made
 machine     what the process asks of the machine
 evaluate    held-out views: pictures, PSNR, SSIM
 paths/      where the camera of a film goes

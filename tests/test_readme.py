@@ -46,6 +46,7 @@ def test_a_wrong_derivative_is_named_as_the_readme_says():
         "docs/captures.md",
         "docs/export.md",
         "docs/films.md",
+        "docs/memory.md",
         "docs/microscope.md",
         "docs/reports.md",
         "docs/scenes.md",
