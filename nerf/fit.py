@@ -12,8 +12,9 @@ from data.errors import InputError
 from nerf import dead_start
 from nerf.checkpoint import Checkpoints, Memo
 from nerf.config import Config, as_dict, write
-from nerf.console import console, interruptible, metrics_log, training_bar
+from nerf.console import console, interruptible, training_bar
 from nerf.dead_start import Watch
+from nerf.log import BOARD, metrics_log
 from nerf.run import CONFIG
 from nerf.train import Gap, Progress, Step, TrainState, start, train
 
@@ -197,7 +198,7 @@ def _again(
     console.print(f"step {told.step}: {kind}; begun again with seed {config.seed}")
     # the seed is in the state: the step that is compiled already serves it too
     state = start(config)[1]
-    shutil.rmtree(run / "tensorboard", ignore_errors=True)
+    shutil.rmtree(run / BOARD, ignore_errors=True)
     seconds = told.seconds + time.perf_counter() - stopped_at
     memo = Memo(
         config=memo.config | {"seed": as_dict(config)["seed"]},
