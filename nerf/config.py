@@ -162,8 +162,13 @@ class TrainingConfig:
     """What Adam adds to the root of the latter."""
     restarts: int = 3
     """How often a dead start is begun again, with the next seed; 0: starts are not judged."""
+    average: float = 0.0
+    """What averaged weights keep of themselves at each step, 0.999 say: pictures are made with
+    them then. 0: there are none."""
     checkpoint_seconds: float = 60.0
     """Seconds between two checkpoints."""
+    checkpoints: int = 2
+    """How many are kept, the newest: if one turns out broken the one before is used."""
 
 
 @dataclass(frozen=True)
@@ -192,6 +197,10 @@ class Config:
     """Who differentiates: the rules of calculus.radiance, or JAX; both: the rules, checked."""
     check_every: int = 100
     """Steps between two comparisons of the rules' gradient with JAX's (derivatives both)."""
+    evaluate: int = 10
+    """Held-out views that are measured when training is done, evenly chosen; 0: none."""
+    on_nan: Literal["stop", "rollback"] = "stop"
+    """Where a step is not finite: end, or go on from the checkpoint before with half the rate."""
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
     field: FieldConfig = dataclasses.field(default_factory=FieldConfig)
     sampling: SamplingConfig = dataclasses.field(default_factory=SamplingConfig)
@@ -232,6 +241,8 @@ _RANGES = {
     "training.weight_decay": (-1e-9, 1.0),
     "training.spread": (-1e-9, float("inf")),
     "training.restarts": (-0.5, float("inf")),
+    "training.average": (-1e-9, 1.0),
+    "evaluate": (-0.5, float("inf")),
     "training.beta1": (-1e-9, 1.0),
     "training.beta2": (-1e-9, 1.0),
 }
@@ -316,7 +327,7 @@ def read(file: Path) -> Config:
 
 def write(config: Config, file: Path) -> None:
     """The whole config as TOML: `read` gives it back."""
-    replace_text(file, tomli_w.dumps(_told(config)))
+    replace_text(file, tomli_w.dumps(as_dict(config)))
 
 
 def replace_text(file: Path, text: str) -> None:
@@ -326,12 +337,13 @@ def replace_text(file: Path, text: str) -> None:
     beside.replace(file)
 
 
-def _told(section: Any) -> dict[str, Any]:
+def as_dict(section: Any) -> dict[str, Any]:
+    """A config or a section of it as TOML and JSON have it; what is None is left out."""
     told: dict[str, Any] = {}
     for f in dataclasses.fields(section):
         value = getattr(section, f.name)
         if dataclasses.is_dataclass(value):
-            told[f.name] = _told(value)
+            told[f.name] = as_dict(value)
         elif isinstance(value, Path):
             told[f.name] = str(value)
         elif value is not None:

@@ -17,7 +17,6 @@ from tensorboardX import SummaryWriter
 from nerf import machine, memory
 from nerf.config import Config, replace_text
 from nerf.train import Progress as Told
-from nerf.train import learning_rate
 
 console = Console(highlight=False, soft_wrap=True)
 LOG_EVERY = 20
@@ -38,27 +37,52 @@ def say_device() -> None:
     )
 
 
+SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
+"""What asks a run to stop: a person, a scheduler."""
+
+
+class Asked:
+    """Whether a signal asked the run to stop; which one."""
+
+    number = 0
+
+    def __call__(self) -> bool:
+        """Whether one did: to be asked between steps."""
+        return self.number != 0
+
+    @property
+    def code(self) -> int:
+        """The exit code that goes with the signal, by custom; 0 if there was none."""
+        return 128 + self.number if self.number else 0
+
+
 @contextmanager
-def interruptible() -> Iterator[Callable[[], bool]]:
-    """Turns Ctrl-C into an answer that the loop reads between steps; a second one ends at once."""
-    pressed = []
+def interruptible() -> Iterator[Asked]:
+    """Turns Ctrl-C and SIGTERM into an answer that is read between steps; again ends at once."""
+    asked = Asked()
 
     def note(number, frame):
-        pressed.append(number)
-        signal.signal(signal.SIGINT, before)
-        console.print("stopping after this step; Ctrl-C again to stop without saving")
+        asked.number = number
+        restore()
+        console.print(
+            f"stopping after this step; {SIGNALS[signal.Signals(number)]} again to stop without "
+            "saving"
+        )
 
-    before = signal.signal(signal.SIGINT, note)
+    before = {number: signal.signal(number, note) for number in SIGNALS}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
     try:
-        yield lambda: bool(pressed)
+        yield asked
     finally:
-        signal.signal(signal.SIGINT, before)
+        restore()
 
 
 @contextmanager
-def metrics_log(
-    run: Path, config: Config, step: int, seconds: float
-) -> Iterator[Callable[[Told], None]]:
+def metrics_log(run: Path, step: int, seconds: float) -> Iterator[Callable[[Told], None]]:
     """metrics.jsonl and TensorBoard event files, every LOG_EVERY steps."""
     since = {"seconds": seconds, "rays": 0, "samples": 0}
     file = run / "metrics.jsonl"
@@ -82,7 +106,7 @@ def metrics_log(
                 "seconds": round(told.seconds, 3),
                 "loss": told.loss,
                 "psnr": told.psnr if math.isfinite(told.psnr) else None,
-                "learning_rate": float(learning_rate(config, told.fraction)),
+                "learning_rate": told.learning_rate,
                 "rays_per_second": round(since["rays"] / passed),
                 "samples_per_second": round(since["samples"] / passed),
                 "rays_dropped": told.rays_dropped,

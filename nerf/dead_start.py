@@ -16,6 +16,7 @@ field stays where it is; one that is only slow moves, ever faster, and is left a
 """
 
 from collections import deque
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -102,8 +103,14 @@ def recovering(kind: str, before: float, after: float) -> bool:
 class Watch:
     """Judges a start while it trains."""
 
-    def __init__(self) -> None:
-        self._seen: deque[tuple[float, float, float]] = deque(maxlen=WINDOW)
+    def __init__(self, seen: Iterable[Sequence[float]] = ()) -> None:
+        """`seen`: what another, who watched the steps before, had to remember."""
+        known = ((error, empty, reach) for error, empty, reach in seen)
+        self._seen: deque[tuple[float, float, float]] = deque(known, maxlen=WINDOW)
+
+    def remembers(self, step: int) -> list[tuple[float, float, float]]:
+        """What it has to know of the steps up to this one to judge later ones."""
+        return list(self._seen) if step < max(CHECKED_AT) else []
 
     def __call__(self, step: int, metrics: Any) -> str:
         """`empty` or `opaque` after a step at which the start is found dead; else ''."""

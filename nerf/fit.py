@@ -10,15 +10,19 @@ from typing import NamedTuple
 
 from data.errors import InputError
 from nerf import dead_start
-from nerf.checkpoint import Checkpoints
-from nerf.config import Config, write
+from nerf.checkpoint import Checkpoints, Memo
+from nerf.config import Config, as_dict, write
 from nerf.console import console, interruptible, metrics_log, training_bar
+from nerf.dead_start import Watch
+from nerf.run import CONFIG
 from nerf.train import Gap, Progress, Step, TrainState, start, train
 
 GAP_WORTH_A_LINE = 1e-3
 """Difference of the two gradients, relative, from which on it is said at once."""
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, by custom."""
+SLOWER = 0.5
+"""What a rollback leaves of the learning rate."""
+ROLLBACKS = 5
+"""How many there are in a run, at most."""
 
 
 Listener = Callable[[TrainState, Progress, Callable[[], bool]], float]
@@ -27,88 +31,102 @@ told, and of a question whether the run was asked to stop. May keep the loop wai
 that says yes; returns the seconds for which it did, which do not count as training."""
 
 
-class Ended(NamedTuple):
+class Fitted(NamedTuple):
+    """Where a run got to."""
+
+    code: int
+    """Exit code: 0 at the run's end, 130 or 143 where a signal ended it before."""
+    state: TrainState
+    memo: Memo
+
+
+class _Ended(NamedTuple):
     """Where one start of a run got to."""
 
     state: TrainState
     told: Progress
+    memo: Memo
     gaps: list[tuple[Gap, int]]
     """And the steps that they were found at."""
-    asked_to_stop: bool
+    code: int
+    """Of the signal that asked it to stop; 0 if none did."""
 
 
 def fit(
     step: Step,
     state: TrainState,
-    seconds: float,
+    memo: Memo,
     run: Path,
     checkpoints: Checkpoints,
     listeners: Sequence[Listener] = (),
-) -> int:
-    """Trains to the end of the run, or until Ctrl-C; returns the exit code.
+    until: int | None = None,
+) -> Fitted:
+    """Trains to the end of the run, or to step `until`, or until Ctrl-C or SIGTERM.
 
     A dead start is begun again with the next seed, and the run is then as if it had had that seed
-    from the first: only its clock goes on. InputError if a step is not finite, or too many starts
-    are dead.
+    from the first: only its clock goes on. InputError if a step is not finite and the config does
+    not ask for a rollback, if too many starts are dead, or if the last state can't be saved.
     """
     config = step.config
-    _refuse_if_over(config, state, seconds, run)
-    if checkpoints.latest is None:  # something to go back to, whatever comes
-        checkpoints.save(state, seconds)
-    lost, seeds = 0.0, [config.seed]
+    _refuse_if_over(config, state, memo, run)
+    memo = memo._replace(seeds=memo.seeds or (config.seed,))
+    if not checkpoints.steps:  # something to go back to, whatever comes
+        failed = checkpoints.save(state, memo) or checkpoints.finish()
+        if failed:
+            raise InputError(
+                f"{run}: no checkpoint can be written: {failed}; make room, start anew"
+            )
     while True:
-        ended = _until_it_ends(step, config, state, seconds, lost, run, checkpoints, listeners)
-        told = ended.told
-        if not told.dead or ended.asked_to_stop:
+        ended = _until_it_ends(step, config, state, memo, run, checkpoints, listeners, until)
+        told, memo = ended.told, ended.memo
+        if not told.good:
+            state, memo = _back(config, ended, run, checkpoints)
+        elif told.dead and not ended.code:
+            config, state, memo = _again(config, ended, run, checkpoints)
+        else:
             break
-        stopped_at = time.perf_counter()
-        kind = f"dead start ({told.dead}: {dead_start.WORDS[told.dead]})"
-        over = config.max_seconds is not None and told.seconds >= config.max_seconds
-        if over or len(seeds) > config.training.restarts:
-            checkpoints.save(ended.state, told.seconds)
-            raise InputError(_given_up(run, told, kind, seeds, over))
-        config = replace(config, seed=(config.seed + 1) % 2**32)
-        seeds.append(config.seed)
-        console.print(f"step {told.step}: {kind}; begun again with seed {config.seed}")
-        # the seed is in the state: the step that is compiled already serves it too
-        state = start(config)[1]
-        write(config, run / "config.toml")
-        shutil.rmtree(run / "tensorboard", ignore_errors=True)
-        lost = seconds = told.seconds + time.perf_counter() - stopped_at
-        checkpoints.replace(state, seconds)
-    if checkpoints.latest != told.step:
-        checkpoints.save(ended.state, told.seconds)
-    if ended.asked_to_stop:
+    failed = checkpoints.finish()
+    if failed or checkpoints.latest != told.step:
+        failed = checkpoints.save(ended.state, memo) or checkpoints.finish()
+    if failed:
+        raise InputError(
+            f"{run}, step {told.step}: could not be saved: {failed}; the checkpoint of step "
+            f"{checkpoints.latest} is kept: mend that, then nerf train --resume {run}"
+        )
+    if ended.code:
         console.print(f"stopped at step {told.step}, saved; go on with: nerf train --resume {run}")
-        return INTERRUPTED
+        return Fitted(ended.code, ended.state, memo)
     console.print(f"trained  {told.step} steps in {told.seconds:.1f} s, saved in {run}")
     if ended.gaps:
         worst = max(ended.gaps, key=lambda at: math.inf if math.isnan(at[0][0]) else at[0][0])
         console.print(
             f"checked  {len(ended.gaps)} gradients against JAX's; the worst: {_in_words(*worst)}"
         )
-    return 0
+    return Fitted(0, ended.state, memo)
 
 
 def _until_it_ends(
     step: Step,
     config: Config,
     state: TrainState,
-    seconds: float,
-    lost: float,
+    memo: Memo,
     run: Path,
     checkpoints: Checkpoints,
     listeners: Sequence[Listener],
-) -> Ended:
-    """Trains until the config's end, Ctrl-C, or a dead start; InputError if it isn't finite."""
-    saved_at, asked_to_stop = seconds, False
+    until: int | None,
+) -> _Ended:
+    """Trains until the config's end, a signal, a dead start, or a step that isn't finite."""
+    saved_at, code = memo.seconds, 0
     waits: list[float] = []
     told: Progress | None = None
     gaps: list[tuple[Gap, int]] = []
-    written = metrics_log(run, config, int(state.step), seconds)
-    with interruptible() as stopped, training_bar(config, lost) as show, written as log:
-        for now, told in train(step, state, seconds, lambda: sum(waits)):
+    watch = Watch(memo.watch)
+    written = metrics_log(run, int(state.step), memo.seconds)
+    with interruptible() as stopped, training_bar(config, memo.lost) as show, written as log:
+        steps = train(step, state, memo.seconds, lambda: sum(waits), watch, memo.slower, until)
+        for now, told in steps:
             state = now
+            memo = memo._replace(seconds=told.seconds, watch=tuple(watch.remembers(told.step)))
             show(told)
             log(told)
             if told.gap is not None:
@@ -118,37 +136,101 @@ def _until_it_ends(
             for listener in listeners:
                 if waited := listener(state, told, stopped):
                     waits.append(waited)
-            asked_to_stop = stopped()
-            if not told.good or told.dead or asked_to_stop:
+            code = stopped.code
+            if not told.good or told.dead or code:
                 break
             if told.seconds - saved_at >= config.training.checkpoint_seconds:
-                checkpoints.save(state, told.seconds)
                 saved_at = told.seconds
+                if failed := checkpoints.save(state, memo):
+                    console.print(
+                        f"warning  step {told.step}: not saved: {failed}; the checkpoint of step "
+                        f"{checkpoints.latest} is kept, and the next is tried in "
+                        f"{config.training.checkpoint_seconds:g} s"
+                    )
     assert told is not None  # at least one step was due
-    if not told.good:
-        checkpoints.forget(told.step)
+    return _Ended(state, told, memo, gaps, code)
+
+
+def _back(
+    config: Config, ended: _Ended, run: Path, checkpoints: Checkpoints
+) -> tuple[TrainState, Memo]:
+    """The state and memo to go on from after a step that is not finite; InputError to stop.
+
+    The state that the step met is saved, if it is finite itself.
+    """
+    told, memo = ended.told, ended.memo
+    failed = checkpoints.finish()
+    if not failed and checkpoints.latest != told.step:
+        checkpoints.save(ended.state, memo)
+        checkpoints.finish()
+    said = f"{run}, step {told.step + 1}: {told.bad} is not finite"
+    if config.on_nan == "stop" or memo.rollbacks >= ROLLBACKS:
+        tried = f" after {memo.rollbacks} rollbacks" if memo.rollbacks else ""
         raise InputError(
-            f"{run}, step {told.step + 1}: {told.bad} is not finite, training stopped; the "
-            f"checkpoint of step {checkpoints.latest} is kept: lower training.learning_rate and "
-            f"start anew, or go on from it with --resume {run} --training.learning-rate NUMBER"
+            f"{said}, training stopped{tried}; the checkpoint of step {checkpoints.latest} is "
+            f"kept: lower training.learning_rate and start anew, or go on from it with --resume "
+            f"{run} --on-nan rollback"
         )
-    return Ended(state, told, gaps, asked_to_stop)
+    # the very state of that step would meet the same again: the one before it is gone back to
+    before = [step for step in checkpoints.steps if step < told.step]
+    if before:
+        checkpoints.drop([step for step in checkpoints.steps if step > before[-1]])
+    state, kept = checkpoints.restore(ended.state)
+    slower = memo.slower * SLOWER
+    console.print(
+        f"{said}; back to step {int(state.step)}, learning rate x {slower:g} from here on"
+    )
+    return state, kept._replace(
+        seconds=memo.seconds, lost=memo.lost, slower=slower, rollbacks=memo.rollbacks + 1
+    )
 
 
-def _refuse_if_over(config: Config, state: TrainState, seconds: float, run: Path) -> None:
+def _again(
+    config: Config, ended: _Ended, run: Path, checkpoints: Checkpoints
+) -> tuple[Config, TrainState, Memo]:
+    """A start with the next seed after one that was dead; InputError after too many."""
+    told, memo = ended.told, ended.memo
+    stopped_at = time.perf_counter()
+    kind = f"dead start ({told.dead}: {dead_start.WORDS[told.dead]})"
+    over = config.max_seconds is not None and told.seconds >= config.max_seconds
+    if over or len(memo.seeds) > config.training.restarts:
+        checkpoints.save(ended.state, memo)
+        checkpoints.finish()
+        raise InputError(_given_up(run, told, kind, memo.seeds, over))
+    config = replace(config, seed=(config.seed + 1) % 2**32)
+    console.print(f"step {told.step}: {kind}; begun again with seed {config.seed}")
+    # the seed is in the state: the step that is compiled already serves it too
+    state = start(config)[1]
+    shutil.rmtree(run / "tensorboard", ignore_errors=True)
+    seconds = told.seconds + time.perf_counter() - stopped_at
+    memo = Memo(
+        config=memo.config | {"seed": as_dict(config)["seed"]},
+        data=memo.data,
+        seconds=seconds,
+        lost=seconds,
+        seeds=(*memo.seeds, config.seed),
+        changes=memo.changes,
+    )
+    checkpoints.replace(state, memo)
+    # after the checkpoint, whose seed is the one that counts
+    write(config, run / CONFIG)
+    return config, state, memo
+
+
+def _refuse_if_over(config: Config, state: TrainState, memo: Memo, run: Path) -> None:
     if int(state.step) >= config.steps:
         raise InputError(
             f"{run}: is at step {int(state.step)} of {config.steps} already; "
             "ask for more with --steps"
         )
-    if config.max_seconds is not None and seconds >= config.max_seconds:
+    if config.max_seconds is not None and memo.seconds >= config.max_seconds:
         raise InputError(
-            f"{run}: has trained {seconds:.0f} s of {config.max_seconds:.0f} s already; "
+            f"{run}: has trained {memo.seconds:.0f} s of {config.max_seconds:.0f} s already; "
             "ask for more with --max-seconds"
         )
 
 
-def _given_up(run: Path, told: Progress, kind: str, seeds: list[int], over: bool) -> str:
+def _given_up(run: Path, told: Progress, kind: str, seeds: Sequence[int], over: bool) -> str:
     tried = f"seeds {', '.join(map(str, seeds))}" if len(seeds) > 1 else f"seed {seeds[0]}"
     bias = "raise" if told.dead == "empty" else "lower"
     return (

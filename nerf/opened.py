@@ -7,7 +7,8 @@ from typing import NamedTuple
 from data.errors import InputError
 from data.load import load
 from data.scene import Scene
-from nerf import checkpoint, frame
+from nerf import frame
+from nerf import run as folder
 from nerf.checkpoint import Checkpoints
 from nerf.config import Config
 from nerf.field import Model
@@ -31,7 +32,7 @@ class Opened(NamedTuple):
 
 def config_of(run: Path, scene: Path | None = None) -> Config:
     """The config of a run, its scene looked for in another folder if that is given."""
-    config = checkpoint.config_of(run)
+    config = folder.config_of(run)
     return config if scene is None else replace(config, scene=scene)
 
 
@@ -45,10 +46,10 @@ def restored(run: Path, config: Config) -> Opened:
     model, state = start(config)
     checkpoints = Checkpoints(run)
     try:
-        state, seconds = checkpoints.restore(state)
+        state, memo = checkpoints.restore(state)
     finally:
         checkpoints.close()
-    return Opened(run, config, model, state, seconds)
+    return Opened(run, config, model, state, memo.seconds)
 
 
 def scene_of(config: Config, splits: tuple[str, ...], run: Path | None = None) -> Scene:

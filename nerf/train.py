@@ -37,6 +37,13 @@ class TrainState(NamedTuple):
     params: Params
     moments: optax.OptState
     grid: Occupancy | None
+    average: Params | None = None
+    """The parameters, averaged over the steps; None where the config asks for no average."""
+
+    @property
+    def shown(self) -> Params:
+        """The parameters that pictures are made with: the averaged ones, if there are any."""
+        return self.params if self.average is None else self.average
 
 
 class Metrics(NamedTuple):
@@ -91,6 +98,8 @@ class Progress(NamedTuple):
     """The first array that is not finite; empty while all is well."""
     dead: str
     """`empty` or `opaque` where the start is found dead at this step (nerf/dead_start.py)."""
+    learning_rate: float
+    """That the step was taken with."""
     gap: Gap | None = None
     """Of this step's gradient, where the two were compared (derivatives both)."""
 
@@ -123,7 +132,9 @@ def start(config: Config) -> tuple[Model, TrainState]:
     model, params = Model.create(config)
     grid = occupancy.full(config.occupancy) if config.sampling.strategy == "occupied" else None
     moments = jax.jit(optimiser(config).init)(params)
-    return model, TrainState(jnp.int32(0), jnp.uint32(config.seed), params, moments, grid)
+    average = jax.tree.map(jnp.copy, params) if config.training.average else None
+    seed = jnp.uint32(config.seed)
+    return model, TrainState(jnp.int32(0), seed, params, moments, grid, average)
 
 
 PRECISIONS = {"float32": None, "bfloat16": "BF16_BF16_F32"}
@@ -390,7 +401,8 @@ class Step:
         moments = state.moments._replace(hyperparams={"learning_rate": learning_rate})
         updates, moments = self._adam.update(gradient, moments, state.params)
         params = optax.apply_updates(state.params, updates)
-        after = TrainState(state.step + 1, state.seed, params, moments, state.grid)
+        average = _averaged(state, params, self.config.training.average)
+        after = TrainState(state.step + 1, state.seed, params, moments, state.grid, average)
         # a step that is not finite must not touch the state: what is saved then is still good.
         # Chosen number by number, in the loop that makes them: a branch would copy the state
         kept = jax.tree.map(lambda new, old: jnp.where(metrics.good, new, old), after, state)
@@ -417,6 +429,19 @@ class Step:
         return state._replace(grid=grid)
 
 
+def _averaged(state: TrainState, params: Params, keeps: float) -> Params | None:
+    """The average after a step that made these parameters.
+
+    At first it keeps less of itself, (1 + k) / (10 + k) at step k: what the first draws were is
+    forgotten soon.
+    """
+    if state.average is None:
+        return None
+    k = state.step.astype(float)
+    share = 1 - jnp.minimum(keeps, (1 + k) / (10 + k))
+    return optax.incremental_update(params, state.average, share)
+
+
 def name_of(path: tuple) -> str:
     """A parameter array in words, `fine trunk 0 W` say."""
     return " ".join(str(getattr(key, "key", key)) for key in path)
@@ -427,12 +452,16 @@ def train(
     state: TrainState,
     seconds_before: float = 0.0,
     stood_still: Callable[[], float] = lambda: 0.0,
+    watch: dead_start.Watch | None = None,
+    slower: float = 1.0,
+    until: int | None = None,
 ) -> Iterator[tuple[TrainState, Progress]]:
     """Steps until the config's steps or seconds are over, or one is not finite; yields after each.
 
     The yielded state is lent: it is gone when the next step begins, so save or copy it before.
     `stood_still` says for how many seconds in all the one who is yielded to was told to wait: they
-    are no training.
+    are no training. `watch` has seen the steps before; `slower` times the learning rate is used.
+    `until` ends it at an earlier step, at the rates of the whole run.
     """
     config = step.config
     began = time.perf_counter() - seconds_before
@@ -441,8 +470,8 @@ def train(
         return time.perf_counter() - began - stood_still()
 
     done = first = int(state.step)
-    watch = dead_start.Watch()
-    while done < config.steps:
+    watch = watch or dead_start.Watch()
+    while done < (config.steps if until is None else until):
         seconds = passed()
         over = config.max_seconds is not None and seconds >= config.max_seconds
         if over and done > first:  # whoever asks for training gets a step of it
@@ -450,7 +479,8 @@ def train(
         fraction = _fraction(config, done, seconds)
         compare = config.derivatives == "both" and done % config.check_every == 0
         gap = step.gap(state, step.batch(state)) if compare else None
-        state, metrics = step.run(state, learning_rate(config, fraction))
+        rate = np.float32(slower) * learning_rate(config, fraction)
+        state, metrics = step.run(state, rate)
         told = jax.device_get(metrics)
         done += int(told.good)
         if state.grid is not None and told.good and done % config.occupancy.update_every == 0:
@@ -470,6 +500,7 @@ def train(
                 opacity=float(told.opacity),
                 bad="" if told.good else step.first_bad_array(state, step.batch(state)),
                 dead=watch(done, told) if config.training.restarts else "",
+                learning_rate=float(rate),
                 gap=gap,
             ),
         )

@@ -212,8 +212,9 @@ def learned(scene: Path, budget: int, folder: Path, before: float) -> tuple[Foun
 
 def rendered(run: Path, times: int = 5) -> Found:
     """Seconds for one view of a run at the size of its pictures."""
-    from nerf.checkpoint import Checkpoints, config_of
+    from nerf.checkpoint import Checkpoints
     from nerf.render import Renderer
+    from nerf.run import config_of
 
     config = config_of(run)
     assert config.scene is not None
@@ -224,11 +225,11 @@ def rendered(run: Path, times: int = 5) -> Found:
     checkpoints.close()
     renderer = Renderer(model)
     views = [split.camera(k * len(split) // times) for k in range(times)]
-    renderer.picture(state.params, state.grid, views[0])
+    renderer.picture(state.shown, state.grid, views[0])
     found = []
     for view in views:
         began = time.perf_counter()
-        renderer.picture(state.params, state.grid, view)
+        renderer.picture(state.shown, state.grid, view)
         found.append(time.perf_counter() - began)
     return {"render_view_s": float(np.median(found)), "render_view_pixels": split.width**2}
 

@@ -10,6 +10,7 @@ from nerf.machine import prepare
 COMMANDS = {
     "train": "Fit a field to a scene's photographs.",
     "eval": "Render the held-out views of a run, and measure them.",
+    "reproduce": "Make a run again, and say where it differs.",
     "compare": "Hold evaluated runs against one another.",
     "truth": "Compare a run with its scene's exact distances and density.",
     "render": "Render a run along a camera path.",

@@ -34,7 +34,7 @@ def run(arguments: list[str]) -> int:
     config = as_config(Config, told)
     if config.scene is None:
         config = replace(config, scene=bundled(told.bundled))
-    run, code = train_run(config)
+    run, code = train_run(replace(config, evaluate=0))
     if code == 0:
         render_run(run, run / "orbit.mp4", Shot("orbit", told.frames, 24.0))
         evaluate_run(run)

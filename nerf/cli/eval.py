@@ -6,10 +6,11 @@ from typing import Literal
 
 import tyro
 
+from nerf import receipt
 from nerf.cli.parse import at_least_one, parse
 from nerf.console import bar, console
 from nerf.evaluate import BACKGROUND, evaluate
-from nerf.opened import open_run
+from nerf.opened import Opened, open_run
 from nerf.render import Renderer
 from nerf.report import evaluation as report
 
@@ -46,14 +47,21 @@ def evaluate_run(
     exposure: bool = False,
 ) -> dict:
     """Renders held-out views of a run and writes RUN/eval; `exposure` as `evaluate` has it."""
-    opened = open_run(run, scene)
-    split, state = opened.scene(split_name).splits[split_name], opened.state
+    return evaluate_opened(open_run(run, scene), split_name, views, exposure)
+
+
+def evaluate_opened(
+    opened: Opened, split_name: str = "test", views: int | None = None, exposure: bool = False
+) -> dict:
+    """The same of a run that is open."""
+    run, state = opened.run, opened.state
+    split = opened.scene(split_name).splits[split_name]
     count = len(split) if views is None else min(views, len(split))
     chosen = [k * len(split) // count for k in range(count)]
     with bar("evaluate", count * split.width * split.height) as tick:
         metrics = evaluate(
             Renderer(opened.model, BACKGROUND),
-            state.params,
+            state.shown,
             state.grid,
             split,
             split_name,
@@ -64,6 +72,7 @@ def evaluate_run(
             exposure,
             int(state.step),
         )
+    receipt.evaluated(run, int(state.step), metrics)
     page = report.write(run)
     console.print(
         f"held out {metrics['psnr']:.2f} dB PSNR, {metrics['ssim']:.4f} SSIM over {count} views "

@@ -77,7 +77,7 @@ def run(arguments: list[str]) -> int:
     opened = open_run(told.run, told.scene)
     scene = opened.scene("train")
     split, frame = scene.splits["train"], Frame.of(scene)
-    source = Source(opened.model, opened.state.params, opened.state.grid)
+    source = Source(opened.model, opened.state.shown, opened.state.grid)
     if "grid" in wanted and source.space.kind == "forward":
         raise InputError(
             f"--grid {told.grid}: {told.run} is of a forward scene, whose lattice is not even in "

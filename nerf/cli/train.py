@@ -13,18 +13,21 @@ import tyro
 from data.errors import InputError
 from data.load import load
 from data.scene import Scene
-from nerf import checkpoint, frame, memory, space
-from nerf.checkpoint import Checkpoints
+from nerf import frame, lock, memory, receipt, space
+from nerf import run as folder
+from nerf.checkpoint import Checkpoints, Memo
+from nerf.cli.eval import evaluate_opened
 from nerf.cli.parse import parse
-from nerf.config import Config, check, read, write
+from nerf.config import Config, as_dict, check, read
 from nerf.console import console, say_device
 from nerf.field import Model
 from nerf.fit import Listener, fit
 from nerf.microscope import record
 from nerf.microscope.record import Ray, Recorder
-from nerf.opened import scene_of
+from nerf.opened import Opened, scene_of
 from nerf.rays import Photographs
-from nerf.train import Step, start
+from nerf.resume import as_it_was, keep_data, restored
+from nerf.train import Step, TrainState, start
 from nerf.viewer.addresses import free_port
 from nerf.viewer.server import HOST, PORT
 from nerf.viewer.training import watched
@@ -38,6 +41,8 @@ class Arguments(Config):
     """A TOML file of settings, configs/fast.toml say; flags go over it."""
     resume: Path | None = None
     """Folder of a run to go on with, with its own settings."""
+    accept_changes: bool = False
+    """Go on though settings or pictures are others than when the run stopped."""
     view: bool = False
     """Show the run in the web browser while it trains."""
     host: str = HOST
@@ -58,7 +63,7 @@ def run(arguments: list[str]) -> int:
             raise InputError(
                 "--resume goes on with the run's own settings: leave the TOML file out"
             )
-        default = checkpoint.config_of(first.resume)
+        default = folder.config_of(first.resume)
     elif first.config is not None:
         default = read(first.config)
     # the file's settings are the defaults, the flags go over them
@@ -69,7 +74,8 @@ def run(arguments: list[str]) -> int:
         free_port(told.host, told.port)  # what can't be served is said before a run begins
     watching = [partial(watched, host=told.host, port=told.port)] if told.view else []
     rays = [Ray.of(each, "--record-ray") for each in told.record_ray]
-    return train_run(as_config(Config, told), told.resume, watching, rays)[1]
+    config = as_config(Config, told)
+    return train_run(config, told.resume, watching, rays, told.accept_changes)[1]
 
 
 Watching = Callable[[Model, Scene, Path], AbstractContextManager[Listener]]
@@ -81,8 +87,14 @@ def train_run(
     resume: Path | None = None,
     watching: Sequence[Watching] = (),
     rays: Sequence[Ray] = (),
+    accept_changes: bool = False,
+    until: int | None = None,
 ) -> tuple[Path, int]:
-    """Trains, from the start or from where `resume` was; returns run folder and exit code."""
+    """Trains, from the start or from where `resume` was; returns run folder and exit code.
+
+    `accept_changes` as `nerf.resume` has it, `until` as `nerf.train.train`.
+    """
+    began = time.perf_counter()
     scene = scene_of(check(config), ("train",), resume)
     split = scene.splits["train"]
     memory.refuse_too_large(config, split)
@@ -96,34 +108,59 @@ def train_run(
     config = replace(config, scene=scene.path.resolve(), run=run)
     if resume is None:  # a run that goes on stays what it is
         config = space.resolved(config, _with_all_cameras(config, scene))
-    model, state = start(config)
-    seconds = 0.0
-    if resume is None:
-        checkpoint.create(run, config)
-        frame.keep(scene, run)
-    checkpoints = Checkpoints(run)
-    if resume is not None:
-        state, seconds = checkpoints.restore(state)
-        write(config, run / "config.toml")
-    say_device()
-    if state.grid is None:
-        derived = f"{config.training.rays} rays a step"
-    else:
-        derived = f"{config.training.samples} samples a step"
-    for warning in scene.warnings:
-        console.print(f"warning  {warning}")
-    console.print(
-        f"scene    {scene.name}: {len(split)} pictures of {split.width}x{split.height}, "
-        f"{config.data.space}\n"
-        f"run      {run}: {derived}, derivatives by {config.derivatives}"
-    )
-    step = Step(model, Photographs.of(split))
-    with ExitStack() as stack:
+        folder.make(run)
+    with (
+        lock.held(run, f"{run}: another process is training it; wait, or name another --run"),
+        ExitStack() as stack,
+    ):
+        checkpoints = Checkpoints(run, config.training.checkpoints)
         stack.callback(checkpoints.close)
+        checkpoints.clear()
+        changed: list[str] = []
+        if resume is None:
+            folder.create(run, config)
+            frame.keep(scene, run)
+        else:
+            config, changed = as_it_was(config, split, run, checkpoints, accept_changes)
+        model, state = start(config)
+        if resume is None:
+            memo = Memo(as_dict(config), keep_data(split, run))
+        else:
+            state, memo = restored(checkpoints, state, config, split, run, changed)
+        _say(config, scene, state)
+        step = Step(model, Photographs.of(split))
         listeners = [stack.enter_context(watch(model, scene, run)) for watch in watching]
         if rays:
             listeners.append(Recorder(rays, run, model, split, scene.scale))
-        return run, fit(step, state, seconds, run, checkpoints, listeners)
+        ended = fit(step, state, memo, run, checkpoints, listeners, until)
+        opened = Opened(run, config, model, ended.state, ended.memo.seconds)
+        receipt.write(opened, ended.memo, ended.code, time.perf_counter() - began)
+        if ended.code == 0 and config.evaluate:
+            _evaluate(opened)
+        return run, ended.code
+
+
+def _say(config: Config, scene: Scene, state: TrainState) -> None:
+    say_device()
+    for warning in scene.warnings:
+        console.print(f"warning  {warning}")
+    a_step = f"{config.training.samples} samples"
+    if state.grid is None:
+        a_step = f"{config.training.rays} rays"
+    split = scene.splits["train"]
+    console.print(
+        f"scene    {scene.name}: {len(split)} pictures of {split.width}x{split.height}, "
+        f"{config.data.space}\n"
+        f"run      {config.run}: {a_step} a step, derivatives by {config.derivatives}"
+    )
+
+
+def _evaluate(opened: Opened) -> None:
+    """Measures held-out views, as many as the config asks for; a scene may have none."""
+    try:
+        evaluate_opened(opened, views=opened.config.evaluate)
+    except InputError as error:
+        console.print(f"held out nothing is measured: {error}", markup=False)
 
 
 def _with_all_cameras(config: Config, scene: Scene) -> Scene:

@@ -60,9 +60,9 @@ def truth_run(
             scene,
             split,
             exact,
-            lambda camera: renderer.picture(state.params, state.grid, camera, tick),
+            lambda camera: renderer.picture(state.shown, state.grid, camera, tick),
             known,
-            density.rendered(renderer.model, state.params, state.grid),
+            density.rendered(renderer.model, state.shown, state.grid),
             out,
             opened.seconds,
         )

@@ -69,7 +69,7 @@ def make(opened: Opened, scene: Scene, request: Request) -> Made:
         width = min(SMALL, camera.width)
         height = max(1, min(4 * SMALL, round(camera.height * width / camera.width)))
         camera = framed(camera, width, height)
-        picture = renderer.picture(state.params, state.grid, camera)
+        picture = renderer.picture(state.shown, state.grid, camera)
         return distances(picture, camera, space)[picture.opacity > 0.5]
 
     def focus(camera: Camera) -> float:
@@ -103,7 +103,7 @@ def make(opened: Opened, scene: Scene, request: Request) -> Made:
         try:
             with bar("render", len(left) * width * height) as tick:
                 for k in left:
-                    picture = renderer.picture(state.params, state.grid, views[k], tick)
+                    picture = renderer.picture(state.shown, state.grid, views[k], tick)
                     reel.add(k, look.frame(picture, views[k]))
         except KeyboardInterrupt:
             console.print("frames   those done are kept: the same command goes on with the rest")
@@ -141,7 +141,7 @@ def receipt(opened: Opened, request: Request, views: Views) -> dict[str, Any]:
     return {
         "run": str(opened.run.resolve()),
         "step": int(opened.state.step),
-        "field": _digest(jax.tree.leaves((opened.state.params, opened.state.grid))),
+        "field": _digest(jax.tree.leaves((opened.state.shown, opened.state.grid))),
         "path": request.shot.path,
         "views": len(views),
         "cameras": _digest(_numbers(views)),

@@ -4,7 +4,6 @@
 .NAME.frames/0000.png       one frame each, written whole or not at all
 """
 
-import fcntl
 import json
 import shutil
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from data.errors import InputError
+from nerf import lock
 from nerf.config import replace_text
 from nerf.film import write
 
@@ -45,16 +45,10 @@ class Reel:
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            lock = (self.folder / "lock").open("w")
         except OSError as error:
             raise InputError(f"{self._out}: can't be written: {error.strerror}") from error
-        with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise InputError(
-                    f"{self._out}: another process is rendering it; wait, or name another --out"
-                ) from None
+        refusal = f"{self._out}: another process is rendering it; wait, or name another --out"
+        with lock.held(self.folder, refusal):
             yield self._kept()
 
     def _kept(self) -> list[int]:
@@ -67,7 +61,7 @@ class Reel:
             for old in self.folder.iterdir():
                 if old.is_dir():
                     shutil.rmtree(old)
-                elif old.name != "lock":
+                elif old.name != lock.FILE:
                     old.unlink()
             self._tell()
             return []

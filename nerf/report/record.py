@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float
 
 from data.errors import InputError
-from nerf import checkpoint
+from nerf import run as folder
 from nerf.config import Config
 
 PARTS = ("photograph", "rendering", "error", "depth")
@@ -105,7 +105,7 @@ def stems(names: list[str]) -> list[str]:
 
 def read(run: Path) -> Record:
     """The record of a run; InputError if it is none, or was not evaluated."""
-    config = checkpoint.config_of(run)
+    config = folder.config_of(run)
     file = run / "eval" / "metrics.json"
     if not file.is_file():
         raise InputError(f"{run}: not evaluated yet; nerf eval {run} does it")

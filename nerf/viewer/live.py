@@ -72,7 +72,7 @@ class Live:
         """A run as its newest checkpoint has it, and its training photographs."""
         live = cls(opened.model, opened.scene("train"), opened.run)
         state = opened.state
-        live.show(Snapshot(state.params, state.grid, int(state.step)))
+        live.show(Snapshot(state.shown, state.grid, int(state.step)))
         return live
 
     @property

@@ -54,7 +54,7 @@ def _listener(live: Live, interrupted: list[bool]) -> Listener:
             return 0.0
         halts = live.paused  # asked once: what it halts at is shown
         try:
-            live.offer(state.params, state.grid, told.step, halts)
+            live.offer(state.shown, state.grid, told.step, halts)
             _add(live, since, told)
         except Exception as error:  # whoever watches must not end a run
             broken.append(error)

@@ -3,7 +3,6 @@
 import pytest
 
 from nerf import console
-from nerf.config import Config
 from nerf.console import metrics_log
 from nerf.train import Progress
 
@@ -12,8 +11,8 @@ from nerf.train import Progress
 def test_steps_taken_again_and_a_line_cut_short(tmp_path, rest):
     kept = '{"step": 20, "seconds": 1}\n{"step": 40, "seconds": 2}\n'
     (tmp_path / "metrics.jsonl").write_text(kept + rest)
-    told = Progress(60, 4.0, 0.5, 0.1, 20.0, 100, 0, 1000, 0.5, "", "")
-    with metrics_log(tmp_path, Config(), 40, 2.0) as log:
+    told = Progress(60, 4.0, 0.5, 0.1, 20.0, 100, 0, 1000, 0.5, "", "", 1e-2)
+    with metrics_log(tmp_path, 40, 2.0) as log:
         log(told)
     lines = (tmp_path / "metrics.jsonl").read_text()
     assert lines.startswith(kept + '{"step": 60, "seconds": 4.0, "loss": 0.1')

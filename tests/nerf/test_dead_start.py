@@ -14,10 +14,11 @@ import pytest
 
 from data.errors import InputError
 from data.load import load
-from nerf import checkpoint, dead_start, fit
-from nerf.checkpoint import Checkpoints
+from nerf import dead_start, fit
+from nerf.checkpoint import Checkpoints, Memo
 from nerf.config import Config
 from nerf.rays import Photographs, Rays
+from nerf.run import create
 from nerf.shading import Pixels
 from nerf.space import Space
 from nerf.train import Step, learning_rate, start, train
@@ -75,10 +76,10 @@ def begun(step, config, state, run, monkeypatch, next_starts=()):
     """`fit`, whose next starts are dead in the ways given."""
     kinds = iter(next_starts)
     monkeypatch.setattr(fit, "start", lambda config: (None, started(config, next(kinds, ""))))
-    checkpoint.create(run, config)
+    create(run, config)
     checkpoints = Checkpoints(run)
     try:
-        return fit.fit(under(step, config), state, 0.0, run, checkpoints)
+        return fit.fit(under(step, config), state, Memo({}), run, checkpoints).code
     finally:
         checkpoints.close()
 
@@ -236,7 +237,7 @@ def test_it_is_cured_by_the_next_seed(compiled, kind, seed, soon, tmp_path, monk
     # the config alone gives the same run: bit for bit what never was dead
     other = tmp_path / "other"
     assert begun(compiled, cured, started(cured), other, monkeypatch) == 0
-    ours, seconds = saved(run, cured)
+    ours, memo = saved(run, cured)
     theirs, _ = saved(other, cured)
     for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -244,7 +245,7 @@ def test_it_is_cured_by_the_next_seed(compiled, kind, seed, soon, tmp_path, monk
     assert [{k: v for k, v in row.items() if k not in timed} for row in rows(run)] == [
         {k: v for k, v in row.items() if k not in timed} for row in rows(other)
     ]
-    assert seconds > rows(run)[0]["seconds"] > 0, "the clock goes on"
+    assert memo.seconds > rows(run)[0]["seconds"] > 0, "the clock goes on"
 
 
 def test_it_is_given_up_after_three_restarts(compiled, soon, tmp_path, monkeypatch, capsys):
@@ -264,11 +265,11 @@ def test_it_is_given_up_after_three_restarts(compiled, soon, tmp_path, monkeypat
     assert "\n" not in line
     # nothing is lost: what was tried last is saved, and can be trained regardless
     assert f"--resume {run} --training.restarts 0" in line
-    state, seconds = saved(run, config)
-    assert int(state.step) == 12 and seconds > 0
+    state, memo = saved(run, config)
+    assert int(state.step) == 12 and memo.seconds > 0
     regardless = replace(config, training=replace(config.training, restarts=0))
     checkpoints = Checkpoints(run)
-    assert fit.fit(under(compiled, regardless), state, seconds, run, checkpoints) == 0
+    assert fit.fit(under(compiled, regardless), state, memo, run, checkpoints).code == 0
     checkpoints.close()
 
 

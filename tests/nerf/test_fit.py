@@ -5,9 +5,10 @@ import time
 import numpy as np
 import pytest
 
-from nerf.checkpoint import Checkpoints, create
+from nerf.checkpoint import Checkpoints, Memo
 from nerf.fit import fit
 from nerf.rays import Photographs
+from nerf.run import create
 from nerf.train import Step, start
 from tests.nerf.conftest import small_grid
 
@@ -37,7 +38,7 @@ def test_a_listener_hears_of_each_step_and_its_pauses_are_no_training(begun, tmp
             return 3.0
         return 0.0
 
-    assert fit(step, state, 0.0, tmp_path, checkpoints, [pausing]) == 0
+    assert fit(step, state, Memo({}), tmp_path, checkpoints, [pausing]).code == 0
     assert heard == [(k, k, False) for k in range(1, 7)]
     assert (np.diff(seconds) > 0).all()
     assert seconds[-1] - seconds[2] < 2.9, "the pause was counted"
@@ -57,5 +58,5 @@ def test_a_paused_run_can_be_stopped(begun, tmp_path):
                 time.sleep(0.01)
         return 0.0
 
-    assert fit(step, state, 0.0, tmp_path, checkpoints, [until_stopped]) == 130
+    assert fit(step, state, Memo({}), tmp_path, checkpoints, [until_stopped]).code == 130
     assert checkpoints.latest == 2

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nerf.checkpoint import Checkpoints
+from nerf.checkpoint import Checkpoints, Memo
 from nerf.loss import SAMPLES_TOGETHER, loss_of_rays, slope_of_rays
 from nerf.rays import Packed
 from nerf.shading import shade, shade_packed
@@ -58,16 +58,16 @@ def test_resumed_is_as_if_never_stopped(config, photographs, tmp_path):
     checkpoints = Checkpoints(tmp_path)
     for lent, told in train(step, state):
         if told.step == 9:
-            checkpoints.save(lent, told.seconds)
+            assert checkpoints.save(lent, Memo({}, seconds=told.seconds)) == ""
             break
     checkpoints.close()
     again = Checkpoints(tmp_path)
     step, fresh = prepared(config, photographs, steps=20)
-    state, seconds = again.restore(fresh)
+    state, memo = again.restore(fresh)
     again.close()
-    assert int(state.step) == 9 and seconds == told.seconds
-    for lent, later in train(step, state, seconds):
-        assert later.seconds > seconds
+    assert int(state.step) == 9 and memo.seconds == told.seconds
+    for lent, later in train(step, state, memo.seconds):
+        assert later.seconds > memo.seconds
         last = jax.tree.map(np.asarray, lent)
     assert same_bits(last, whole)
 

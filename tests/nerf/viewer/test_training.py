@@ -8,9 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nerf.checkpoint import Checkpoints, create
+from nerf.checkpoint import Checkpoints, Memo
 from nerf.fit import fit
 from nerf.rays import Photographs
+from nerf.run import create
 from nerf.train import Progress, Step, start
 from nerf.viewer import serve, training
 from nerf.viewer.curves import curves, in_words
@@ -34,7 +35,7 @@ def trained(marbles, folder, listeners=()):
 
     step = Step(model, Photographs.of(marbles.splits["train"]))
     try:
-        assert fit(step, state, 0.0, folder, checkpoints, [note, *listeners]) == 0
+        assert fit(step, state, Memo({}), folder, checkpoints, [note, *listeners]).code == 0
     finally:
         checkpoints.close()
     return losses

@@ -1,0 +1,82 @@
+"""run.json: what a run was, on what it ran, and what came of it; enough to hold another against it.
+
+`nerf train` writes it when it ends, however it ends but for a kill; an evaluation adds its figures.
+"""
+
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from nerf import digest, machine
+from nerf.checkpoint import Memo, named
+from nerf.config import replace_text
+from nerf.opened import Opened
+from nerf.report.receipt import parameters, versions
+
+FILE = "run.json"
+WHERE = ("run", "scene")
+"""Settings that say where things are, and nothing of what a run does."""
+
+
+def write(opened: Opened, memo: Memo, code: int, wall_seconds: float) -> None:
+    """Writes the receipt of a run that ended with an exit code, `wall_seconds` after it began.
+
+    Seconds of training are those of all its parts, wall clock and memory those of the last.
+    """
+    state = opened.state
+    settings = {name: value for name, value in memo.config.items() if name not in WHERE}
+    told = {
+        "ended": {0: "done", 130: "interrupted", 143: "terminated"}[code],
+        "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "versions": versions(),
+        "device": machine.device(),
+        "devices": jax.device_count(),
+        "config": settings,
+        "config_digest": digest.of_settings(settings),
+        "data_digest": memo.data,
+        "step": int(state.step),
+        "seeds": memo.seeds,
+        "changes": memo.changes,
+        "rollbacks": memo.rollbacks,
+        "parameters": parameters(state.params),
+        "state": digest.of_arrays(named(state))[0],
+        "training_seconds": memo.seconds,
+        "wall_seconds": wall_seconds,
+        "peak_memory_bytes": peak_memory(),
+        "device_peak_memory_bytes": (jax.devices()[0].memory_stats() or {}).get(
+            "peak_bytes_in_use"
+        ),
+        "evaluation": None,
+    }
+    _put(opened.run, told)
+
+
+def evaluated(run: Path, step: int, metrics: dict[str, Any]) -> None:
+    """Adds the figures of an evaluation after so many steps, protocol and views included."""
+    told = read(run)
+    if told is not None:
+        _put(run, told | {"evaluation": {"step": step} | metrics})
+
+
+def read(run: Path) -> dict[str, Any] | None:
+    """What the receipt of a run tells; None if it has none that can be read."""
+    try:
+        told = json.loads((run / FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return told if isinstance(told, dict) else None
+
+
+def peak_memory() -> int:
+    """The most memory that this process has had resident, bytes."""
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else 1024 * most
+
+
+def _put(run: Path, told: dict[str, Any]) -> None:
+    replace_text(run / FILE, json.dumps(told, indent=1, allow_nan=False) + "\n")
