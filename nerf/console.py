@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from tensorboardX import SummaryWriter
 
-from nerf import machine, memory
+from nerf import machine, memory, processes
 from nerf.config import Config, replace_text
 from nerf.train import Progress as Told
 
@@ -83,7 +83,10 @@ def interruptible() -> Iterator[Asked]:
 
 @contextmanager
 def metrics_log(run: Path, step: int, seconds: float) -> Iterator[Callable[[Told], None]]:
-    """metrics.jsonl and TensorBoard event files, every LOG_EVERY steps."""
+    """metrics.jsonl and TensorBoard event files, every LOG_EVERY steps, of the first process."""
+    if not processes.is_first():
+        yield lambda told: None
+        return
     since = {"seconds": seconds, "rays": 0, "samples": 0}
     file = run / "metrics.jsonl"
     if file.exists():  # steps that a killed run took after its last checkpoint are taken again

@@ -1,8 +1,9 @@
 """All devices in one row: who takes which rays, who holds which pictures and rows of the tables.
 
-A step's rays and samples are cut into the config's `training.parts`. Each device takes as many parts
-as any other, one after another, and what they find is added up: so what a step computes follows
-from the config, and the devices decide only who computes it and in which order sums are taken.
+A step's rays and samples are cut into the config's `training.parts`. Each device takes as many
+parts as any other, one after another, and what they find is added up: so what a step computes
+follows from the config, and the devices decide only who computes it and in which order sums are
+taken.
 
 Parameters lie on every device. Tables, which are most of them, may be dealt out by rows instead,
 and with them what Adam remembers of them: each step then gathers them, and each device renews its
@@ -23,6 +24,7 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Array
 
 from data.errors import InputError
+from data.share import ALL, Share
 from nerf.config import Config, FieldConfig
 from nerf.field import rows, vertices
 
@@ -84,6 +86,25 @@ def mesh_of(config: Config) -> Mesh | None:
     if len(found) == 1 and config.training.tables != "sharded":
         return None
     return Mesh(np.array(found), (AXIS,))
+
+
+def said(config: Config) -> str:
+    """How a run is shared, in words for its first lines; empty on one device."""
+    parts, mesh = config.training.parts or 1, mesh_of(config)
+    count = 1 if mesh is None else mesh.size
+    hosts = f" of {jax.process_count()} processes" if jax.process_count() > 1 else ""
+    if count == parts == 1:
+        return ""
+    tables = ", tables dealt out by rows" if config.training.tables == "sharded" else ""
+    return f"; {parts} parts over {count} devices{hosts}{tables}"
+
+
+def share_of(mesh: Mesh | None) -> Share:
+    """The pictures that this process's devices of a mesh hold."""
+    if mesh is None:
+        return ALL
+    mine = [k for k, d in enumerate(mesh.devices.flat) if d.process_index == jax.process_index()]
+    return Share(min(mine), max(mine) + 1, mesh.size)
 
 
 def in_rows(path: tuple) -> bool:
@@ -148,7 +169,7 @@ def dealt(held: np.ndarray, count: int, first: int, mesh: Mesh) -> Array:
     """
     each = -(-count // mesh.size)
 
-    def share(index: tuple[slice, ...]) -> np.ndarray:
+    def share(index: Any) -> np.ndarray:
         begin, end, _ = index[0].indices(each * mesh.size)
         some = held[min(begin, count) - first : min(end, count) - first]
         if len(some) == end - begin:

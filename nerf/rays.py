@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int, Int32, UInt8
 
@@ -37,11 +38,12 @@ class Photographs(NamedTuple):
         if mesh is None:
             masks = None if split.masks is None else jnp.asarray(split.masks)
             return cls(jnp.asarray(split.pictures), Cameras.of(split), masks)
-        pictures, masks = (
-            None if held is None else devices.dealt(held, len(split), split.first, mesh)
-            for held in (split.pictures, split.masks)
-        )
-        return cls(pictures, devices.placed(Cameras.of(split), mesh), masks)
+
+        def dealt(held: np.ndarray) -> Array:
+            return devices.dealt(held, len(split), split.first, mesh)
+
+        masks = None if split.masks is None else dealt(split.masks)
+        return cls(dealt(split.pictures), devices.placed(Cameras.of(split), mesh), masks)
 
 
 class Batch(NamedTuple):

@@ -17,7 +17,7 @@ from jaxtyping import Array
 
 import calculus.by_jax
 from calculus.radiance import photometric
-from nerf import dead_start, devices, occupancy
+from nerf import dead_start, devices, occupancy, processes
 from nerf.config import Config
 from nerf.field import Model, Params
 from nerf.loss import loss_of_rays, slope_of_rays
@@ -183,6 +183,10 @@ class Step:
         if self.mesh is None or self.config.training.tables != "sharded":
             return state
         return devices.cut(devices.replicated(state, self.mesh), self.config)
+
+    def fetched(self, state: TrainState) -> TrainState:
+        """The same on one device of this process, for what it does by itself."""
+        return state if self.mesh is None else devices.fetched(self.whole(state), self.mesh)
 
     def batch(self, state: TrainState, photographs: Photographs | None = None) -> Batch:
         """The pixels of the step that comes next; on a mesh each device holds its own."""
@@ -466,8 +470,8 @@ def train(
     config = step.config
     began = time.perf_counter() - seconds_before
 
-    def passed() -> float:
-        return time.perf_counter() - began - stood_still()
+    def passed() -> float:  # all processes go by one clock
+        return processes.of_first(time.perf_counter() - began - stood_still())
 
     done = first = int(state.step)
     watch = watch or dead_start.Watch()
