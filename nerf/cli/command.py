@@ -3,6 +3,8 @@
 import importlib
 import sys
 
+import jax
+
 from data.errors import InputError
 from nerf import processes
 from nerf.cli.parse import MISTAKE, nearest
@@ -35,8 +37,10 @@ def main(arguments: list[str] | None = None) -> None:
         code = _run(sys.argv[1:] if arguments is None else arguments)
     except InputError as error:
         line = str(error)
-        if processes.is_first() or not isinstance(error, processes.SharedError):
+        if processes.is_first():
             print(f"nerf: {line}", file=sys.stderr)
+        elif not isinstance(error, processes.SharedError):
+            print(f"nerf: process {jax.process_index()}: {line}", file=sys.stderr)
         code = MISTAKE
     except OSError as error:
         print(f"nerf: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)

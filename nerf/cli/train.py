@@ -121,7 +121,7 @@ def train_run(
         processes.by_first(lambda: stack.enter_context(lock.held(run, HELD.format(run=run))))
         life.begin(run, f"start all again with --resume {run}")
         checkpoints = Checkpoints(run, config.training.checkpoints)
-        stack.callback(checkpoints.close)
+        stack.push(partial(_closed, checkpoints))
         checkpoints.clear()
         changed: list[str] = []
         if resume is None:
@@ -172,6 +172,12 @@ def _evaluate(opened: Opened) -> None:
         evaluate_opened(opened, views=opened.config.evaluate)
     except InputError as error:
         console.print(f"held out nothing is measured: {error}", markup=False)
+
+
+def _closed(checkpoints: Checkpoints, kind: type | None, *error: object) -> None:
+    """Of several processes one that fails leaves at once: the others wait for another program."""
+    if kind is None or not processes.several():
+        checkpoints.close()
 
 
 HELD = "{run}: another process is training it; wait, or name another --run"

@@ -22,6 +22,7 @@ VERDICT = 60.0
 """Seconds that a process whose program failed waits to be told which other one is gone."""
 
 _guards: list[subprocess.Popen] = []
+_folders: list[Path] = []
 
 
 def begin(run: Path, how: str) -> None:
@@ -35,6 +36,7 @@ def begin(run: Path, how: str) -> None:
         here.mkdir(parents=True)
 
     processes.by_first(make)
+    _folders.append(run / FOLDER)
     me, all_of_them = jax.process_index(), jax.process_count()
     beside = subprocess.Popen(
         [sys.executable, "-I", guard.__file__, str(here), str(me), str(all_of_them), how],
@@ -74,7 +76,10 @@ def end(code: int, line: str = "") -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
-    jax.distributed.shutdown()
+    first = processes.is_first()
+    jax.distributed.shutdown()  # waits for all
+    for folder in _folders if first else ():
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def failed(error: Exception) -> None:
@@ -82,7 +87,7 @@ def failed(error: Exception) -> None:
     if the guard says so within a while, or else with the error's traceback."""
     if not processes.several():
         return
-    if _guards and _guards[0].poll() is None:
+    if _guards:
         time.sleep(VERDICT)  # what the guard says ends the process
     traceback.print_exception(error)
     end(LOST, f"{type(error).__name__}: {error}".splitlines()[0][:200])
