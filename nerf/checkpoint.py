@@ -26,7 +26,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from data.errors import InputError, one_line
-from nerf import digest
+from nerf import digest, processes
 from nerf.console import console
 from nerf.train import TrainState
 
@@ -82,9 +82,8 @@ class Checkpoints:
     @property
     def steps(self) -> list[int]:
         """The steps of the checkpoints that are whole on disk, oldest first."""
-        if not self.folder.is_dir():
-            return []
-        return sorted(int(at.name) for at in self.folder.iterdir() if at.name.isdecimal())
+        there = self.folder.iterdir() if self.folder.is_dir() else ()
+        return processes.of_first(sorted(int(at.name) for at in there if at.name.isdecimal()))
 
     @property
     def latest(self) -> int | None:
@@ -139,7 +138,7 @@ class Checkpoints:
 
     def clear(self) -> None:
         """Removes checkpoints that were begun and never finished."""
-        if self.folder.is_dir():
+        if processes.is_first() and self.folder.is_dir():
             for at in self.folder.iterdir():
                 if at.is_dir() and not at.name.isdecimal():
                     shutil.rmtree(at, ignore_errors=True)

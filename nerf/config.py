@@ -128,6 +128,12 @@ class TrainingConfig:
     """Pixels drawn in each step; of strategy occupied at most so many."""
     samples: int = 65536
     """Samples in each step: as many rays are taken as fill them (strategy occupied)."""
+    parts: int | None = None
+    """Parts that a step's rays and samples are cut into; each device takes as many, one after
+    another. More of them than devices need less memory. By default one for each device."""
+    tables: Literal["auto", "replicated", "sharded"] = "auto"
+    """Where several devices keep the tables and what Adam remembers of them: all on each, or rows
+    dealt out; auto: dealt out where they are large."""
     loss: Literal["squared", "huber"] = "squared"
     """What a colour's error costs."""
     huber_threshold: float = 0.1
@@ -231,6 +237,7 @@ _RANGES = {
     "occupancy.decay": (-1e-9, 1.0),
     "training.rays": (0.5, 2**24 + 0.5),
     "training.samples": (0.5, 2**28 + 0.5),
+    "training.parts": (0.5, 2**16 + 0.5),
     "training.weight_decay": (-1e-9, 1.0),
     "training.spread": (-1e-9, float("inf")),
     "training.restarts": (-0.5, float("inf")),
@@ -262,12 +269,22 @@ def check(config: Config) -> Config:
             f"({config.field.coarsest})"
         )
     longest = -(-config.sampling.steps // 32) * 32  # a ray's steps are counted in words of bits
-    if config.training.samples < longest and config.sampling.strategy == "occupied":
+    parts = config.training.parts or 1
+    if config.training.samples < longest * parts and config.sampling.strategy == "occupied":
+        each = f" in each of {parts} parts" if parts > 1 else ""
         raise InputError(
-            f"training.samples is {config.training.samples}: one ray may need {longest} "
+            f"training.samples is {config.training.samples}: one ray{each} may need {longest} "
             f"(sampling.steps {config.sampling.steps}, in words of 32); raise the one or lower "
             "the other"
         )
+    for name in ("rays", "samples"):
+        whole = getattr(config.training, name)
+        cut = name == "rays" or config.sampling.strategy == "occupied"
+        if cut and whole % parts:
+            raise InputError(
+                f"training.{name} is {whole}: it can't be cut into {parts} parts of one size; give "
+                f"a multiple of {parts}, or other training.parts"
+            )
     if config.field.trunk_skip > config.field.trunk_layers + 1 or config.field.trunk_skip == 1:
         raise InputError(
             f"field.trunk_skip is {config.field.trunk_skip}: it must be 0, or from 2 to one more "

@@ -12,6 +12,7 @@ from tensorboardX import summary
 from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto.event_pb2 import Event
 
+from nerf import processes
 from nerf.config import replace_text
 from nerf.console import console
 from nerf.train import Progress
@@ -53,8 +54,12 @@ class Board:
 def metrics_log(run: Path, step: int, seconds: float) -> Iterator[Callable[[Progress], None]]:
     """Writes every EVERY steps of a run that goes on from a step and seconds of training.
 
-    A disk that takes no more is said once: the run goes on, and tries again with the next line.
+    Of several processes the first does. A disk that takes no more is said once: the run goes on,
+    and tries again with the next line.
     """
+    if not processes.is_first():
+        yield lambda told: None
+        return
     since = {"seconds": seconds, "rays": 0, "samples": 0}
     file = run / FILE
     if file.exists():  # steps that a killed run took after its last checkpoint are taken again
