@@ -6,7 +6,7 @@ from typing import Any
 from nerf.config import Config, as_dict
 
 FREE = {
-    "run", "scene", "steps", "max_seconds", "evaluate", "on_nan", "check_every",
+    "run", "scene", "memory", "steps", "max_seconds", "evaluate", "on_nan", "check_every",
     "training.restarts", "training.checkpoint_seconds", "training.checkpoints", "rendering.memory",
 }  # fmt: skip
 """Settings that a run may go on with otherwise: where things are, when it ends and is saved, what
@@ -16,13 +16,16 @@ SHOWN = 3
 
 
 def of_settings(before: Mapping[str, Any], now: Config) -> list[str]:
-    """What differs between settings as `as_dict` has them and a config, a line each."""
+    """What differs between settings as `as_dict` has them and a config, a line each.
+
+    One that is not set is as one that is off: a run of an older version does not have them all.
+    """
     old, new = dict(_flat(before)), dict(_flat(as_dict(now)))
     names = [name for name in (old | new) if name not in FREE]
     return [
         f"{name} was {old.get(name, 'not set')}, is {new.get(name, 'not set')}"
         for name in names
-        if old.get(name) != new.get(name)
+        if (old.get(name) or None) != (new.get(name) or None)
     ]
 
 

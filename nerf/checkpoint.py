@@ -11,14 +11,18 @@ read by libraries that run nothing of what they read.
 """
 
 import contextlib
+import errno
 import logging
+import os
 import shutil
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import orbax.checkpoint as ocp
 
 from data.errors import InputError, one_line
@@ -60,7 +64,8 @@ class Checkpoints:
     """The checkpoints of one run, of which the newest `keep` stay."""
 
     def __init__(self, run: Path, keep: int = 2):
-        logging.getLogger("absl").setLevel(logging.CRITICAL)  # orbax narrates every save
+        for who in ("absl", "asyncio"):  # orbax narrates every save, and each file that failed
+            logging.getLogger(who).setLevel(logging.CRITICAL)
         self._run, self._keep = run, keep
         self.folder = (run / "checkpoints").resolve()
         self._open: ocp.CheckpointManager | None = None
@@ -213,6 +218,7 @@ class Checkpoints:
             for name, leaf in wanted.items()
         }
         part = ocp.args.Composite(**{STATE: ocp.args.StandardRestore(given)})
+        _let_reads_end_late()
         try:
             found = self._manager.restore(step, args=part)[STATE]
         except Exception as error:
@@ -221,7 +227,11 @@ class Checkpoints:
         changed = [name for name in read if read[name] != digests.get(name)] + bad
         if changed:
             raise BrokenError(f"{changed[0]} is not what was written")
-        leaves = [found[name] for name in wanted]
+        # an array that orbax has put somewhere stays there, and asks for programs of its own
+        leaves = [
+            found[name] if leaf.committed else jnp.array(np.asarray(found[name]))
+            for name, leaf in wanted.items()
+        ]
         return jax.tree.unflatten(jax.tree.structure(like), leaves), memo
 
     def _compare(self, step: int, kept: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
@@ -245,10 +255,37 @@ class Checkpoints:
 
 
 def reason(error: BaseException) -> str:
-    """What went wrong, in a line: the cause at the root of it, if it says more."""
-    while (cause := error.__cause__ or error.__context__) is not None:
-        error = cause
-    return one_line(" ".join(str(error).split()) or type(error).__name__)[:160]
+    """What went wrong, in a line: what the system said, if it was the system."""
+    chain = [error]
+    while (cause := chain[-1].__cause__ or chain[-1].__context__) and cause not in chain:
+        chain.append(cause)
+    for each in chain:
+        if isinstance(each, OSError) and each.strerror:
+            return each.strerror
+        for number in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EIO):
+            if os.strerror(number) in str(each):  # TensorStore's errors have no number
+                return os.strerror(number)
+    said = " ".join(str(chain[-1]).split()) or type(chain[-1]).__name__
+    return one_line(said)[:160]
+
+
+def _let_reads_end_late() -> None:
+    """Keeps Python from telling of reads that end after another, of the same state, has failed.
+
+    Orbax does not wait for them: each finds its event loop closed, which is said on the terminal,
+    as is what they found when at last they are thrown away.
+    """
+    before = sys.unraisablehook
+    if getattr(before, "lets_reads_end_late", False):
+        return
+
+    def hook(told: Any) -> None:
+        of = getattr(getattr(told.object, "cr_code", None), "co_filename", "")
+        if str(told.exc_value) != "Event loop is closed" and "orbax" not in of:
+            before(told)
+
+    hook.lets_reads_end_late = True  # type: ignore[attr-defined]
+    sys.unraisablehook = hook
 
 
 def _row(value: Any) -> Any:

@@ -17,7 +17,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, UInt32
+from jaxtyping import Array
 
 from data.scene import Split
 from nerf import processes
@@ -34,7 +34,7 @@ def of_arrays(arrays: Mapping[str, Array]) -> tuple[Digests, list[str]]:
 
 
 @jax.jit
-def _looked_at(arrays: dict[str, Array]) -> dict[str, tuple[tuple[UInt32, UInt32], Bool]]:
+def _looked_at(arrays: dict[str, Array]) -> dict[str, tuple[tuple[Array, Array], Array]]:
     return {name: (_sums(array), _finite(array)) for name, array in arrays.items()}
 
 

@@ -12,8 +12,9 @@ from data.errors import InputError
 from nerf import dead_start, processes
 from nerf.checkpoint import Checkpoints, Memo
 from nerf.config import Config, as_dict, write
-from nerf.console import console, interruptible, metrics_log, training_bar
+from nerf.console import console, interruptible, training_bar
 from nerf.dead_start import Watch
+from nerf.log import BOARD, metrics_log
 from nerf.run import CONFIG
 from nerf.train import Gap, Progress, Step, TrainState, start, train
 
@@ -156,22 +157,18 @@ def _back(
 ) -> tuple[TrainState, Memo]:
     """The state and memo to go on from after a step that is not finite; InputError to stop.
 
-    The state that the step met is saved, if it is finite itself.
+    The state that met it is not saved, finite or not: it would meet the same again.
     """
     told, memo = ended.told, ended.memo
-    failed = checkpoints.finish()
-    if not failed and checkpoints.latest != told.step:
-        checkpoints.save(ended.state, memo)
-        checkpoints.finish()
+    checkpoints.finish()
     said = f"{run}, step {told.step + 1}: {told.bad} is not finite"
     if config.on_nan == "stop" or memo.rollbacks >= ROLLBACKS:
         tried = f" after {memo.rollbacks} rollbacks" if memo.rollbacks else ""
         raise InputError(
             f"{said}, training stopped{tried}; the checkpoint of step {checkpoints.latest} is "
             f"kept: lower training.learning_rate and start anew, or go on from it with --resume "
-            f"{run} --on-nan rollback"
+            f"{run} --on-nan rollback, or --training.learning-rate NUMBER --accept-changes"
         )
-    # the very state of that step would meet the same again: the one before it is gone back to
     before = [step for step in checkpoints.steps if step < told.step]
     if before:
         checkpoints.drop([step for step in checkpoints.steps if step > before[-1]])
@@ -202,7 +199,7 @@ def _again(
     # the seed is in the state: the step that is compiled already serves it too
     state = step.placed(start(config)[1])
     if processes.is_first():
-        shutil.rmtree(run / "tensorboard", ignore_errors=True)
+        shutil.rmtree(run / BOARD, ignore_errors=True)
     seconds = told.seconds + time.perf_counter() - stopped_at
     memo = Memo(
         config=memo.config | {"seed": as_dict(config)["seed"]},

@@ -19,8 +19,8 @@ from nerf.opened import Opened
 from nerf.report.receipt import parameters, versions
 
 FILE = "run.json"
-WHERE = ("run", "scene")
-"""Settings that say where things are, and nothing of what a run does."""
+BESIDE = ("run", "scene", "evaluate")
+"""Settings that say nothing of what is learnt: where things are, and what is done afterwards."""
 
 
 def write(opened: Opened, memo: Memo, code: int, wall_seconds: float) -> None:
@@ -29,7 +29,7 @@ def write(opened: Opened, memo: Memo, code: int, wall_seconds: float) -> None:
     Seconds of training are those of all its parts, wall clock and memory those of the last.
     """
     state = opened.state
-    settings = {name: value for name, value in memo.config.items() if name not in WHERE}
+    settings = {name: value for name, value in memo.config.items() if name not in BESIDE}
     told = {
         "ended": {0: "done", 130: "interrupted", 143: "terminated"}[code],
         "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

@@ -76,7 +76,8 @@ def _same(what: str, a: Any, b: Any) -> Line:
             for name in sorted(a.keys() | b.keys())
             if a.get(name) != b.get(name)
         ]
-        return Line(what, ", ".join(differ), not differ)
+        all_of_it = ", ".join(f"{name} {version}" for name, version in a.items())
+        return Line(what, ", ".join(differ) or all_of_it, not differ)
     if isinstance(a, list):
         a, b = (" x ".join(map(str, told)) for told in (a, b))
     return Line(what, a if a == b else f"{a}, now {b}", a == b)

@@ -24,6 +24,7 @@ COMMANDS = {
     "inspect": "Look a scene over before it is trained.",
     "photos": "Make a scene from photographs or a video.",
     "check": "Hold derivatives by hand against JAX's.",
+    "doctor": "Look this machine over: is it ready, and what mends it.",
     "demo": "Train on a bundled scene, evaluate, render an orbit: everything once.",
     "scenes": "List the scenes that come with the project.",
 }

@@ -3,12 +3,14 @@
 from dataclasses import replace
 from pathlib import Path
 
+import jax
+import numpy as np
 import pytest
 
 from data.load import load
 from nerf.config import Config, read
 from nerf.rays import Photographs
-from nerf.train import Step, start
+from nerf.train import Step, start, train
 
 ROOT = Path(__file__).parents[2]
 MARBLES = ROOT / "data" / "scenes" / "marbles"
@@ -67,3 +69,21 @@ def prepared(config: Config, split, **changes):
     """A step and the state before it."""
     model, state = start(replace(config, **changes))
     return Step(model, Photographs.of(split)), state
+
+
+def finished(config, split, **changes):
+    """The state at the end of a run, and what its steps told."""
+    step, state = prepared(config, split, **changes)
+    told = []
+    last = state
+    for lent, progress in train(step, state):
+        told.append(progress)
+        last = jax.tree.map(np.asarray, lent)  # it is gone when the next step begins
+    return last, told
+
+
+def same_bits(a, b) -> bool:
+    """Whether two trees hold the same arrays."""
+    return all(
+        np.array_equal(x, y) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
+    )

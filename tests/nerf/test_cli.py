@@ -163,7 +163,10 @@ def test_resume_goes_on(run, tmp_path, capsys):
 def test_resume_refuses_another_field(run, tmp_path, capsys):
     copy = tmp_path / "copy"
     shutil.copytree(run, copy)
-    said = mistake(capsys, "train", "--resume", copy, "--steps", 60, "--field.trunk-width", 8)
+    narrow = "train", "--resume", copy, "--steps", 60, "--field.trunk-width", 8
+    said = mistake(capsys, *narrow)
+    assert "is not as it was: field.trunk_width was 32, is 8; " in said
+    said = mistake(capsys, *narrow, "--accept-changes")
     assert "another field: " in said and "leave the field as it was" in said
 
 
@@ -182,7 +185,7 @@ def test_the_loss_goes_bad_and_the_last_good_checkpoint_stays(tmp_path, capsys):
     assert f"the checkpoint of step {kept} is kept" in said
     assert nerf(
         "train", "--resume", folder, "--training.learning-rate", "1e-3",
-        "--training.final-learning-rate", "1e-3", "--steps", 20,
+        "--training.final-learning-rate", "1e-3", "--steps", 20, "--accept-changes",
     ) == 0, "the advice works"  # fmt: skip
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     assert all(np.isfinite(row["loss"]) for row in rows)

@@ -14,23 +14,7 @@ from nerf.rays import Packed
 from nerf.shading import shade, shade_packed
 from nerf.space import Space
 from nerf.train import DROPS, learning_rate, optimiser, train
-from tests.nerf.conftest import prepared, small_grid, tiny
-
-
-def finished(config, split, **changes):
-    step, state = prepared(config, split, **changes)
-    told = []
-    last = state
-    for lent, progress in train(step, state):
-        told.append(progress)
-        last = jax.tree.map(np.asarray, lent)  # it is gone when the next step begins
-    return last, told
-
-
-def same_bits(a, b):
-    return all(
-        np.array_equal(x, y) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
-    )
+from tests.nerf.conftest import finished, prepared, same_bits, small_grid, tiny
 
 
 def test_the_loss_falls(config, photographs):

@@ -149,7 +149,7 @@ def test_a_curve_that_is_odd_is_read_as_far_as_it_can_be(tmp_path):
 
 
 def told(step, loss=0.5):
-    return Progress(step, step / 10, step / 100, loss, 10.0, 64, 0, 640, 0.5, "", "")
+    return Progress(step, step / 10, step / 100, loss, 10.0, 64, 0, 640, 0.5, "", "", 1e-2)
 
 
 def test_a_curve_never_runs_backwards(marbles, model):
