@@ -88,6 +88,12 @@ def mesh_of(config: Config) -> Mesh | None:
     return Mesh(np.array(found), (AXIS,))
 
 
+def mesh_here() -> Mesh | None:
+    """The devices of this process; None if it has one alone."""
+    found = jax.local_devices()
+    return Mesh(np.array(found), (AXIS,)) if len(found) > 1 else None
+
+
 def said(config: Config) -> str:
     """How a run is shared, in words for its first lines; empty on one device."""
     parts, mesh = config.training.parts or 1, mesh_of(config)

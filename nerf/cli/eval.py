@@ -6,17 +6,19 @@ from typing import Literal
 
 import tyro
 
-from nerf import receipt
+from nerf import devices, processes, receipt
+from nerf.cli.join import join
 from nerf.cli.parse import at_least_one, parse
 from nerf.console import bar, console
 from nerf.evaluate import BACKGROUND, evaluate
 from nerf.opened import Opened, open_run
+from nerf.processes import Joining, life
 from nerf.render import Renderer
 from nerf.report import evaluation as report
 
 
 @dataclass(frozen=True)
-class Arguments:
+class Arguments(Joining):
     """Render the held-out views of a run; write RUN/eval: metrics.json, pictures, a page."""
 
     run: tyro.conf.Positional[Path]
@@ -35,6 +37,7 @@ def run(arguments: list[str]) -> int:
     """Runs the command; returns its exit code."""
     told: Arguments = parse(Arguments, arguments, "eval")
     at_least_one(views=told.views)
+    join(told)
     evaluate_run(told.run, told.split, told.views, told.scene, told.exposure)
     return 0
 
@@ -47,7 +50,9 @@ def evaluate_run(
     exposure: bool = False,
 ) -> dict:
     """Renders held-out views of a run and writes RUN/eval; `exposure` as `evaluate` has it."""
-    return evaluate_opened(open_run(run, scene), split_name, views, exposure)
+    opened = open_run(run, scene)
+    life.begin(run, "start all again")
+    return evaluate_opened(opened, split_name, views, exposure)
 
 
 def evaluate_opened(
@@ -58,9 +63,9 @@ def evaluate_opened(
     split = opened.scene(split_name).splits[split_name]
     count = len(split) if views is None else min(views, len(split))
     chosen = [k * len(split) // count for k in range(count)]
-    with bar("evaluate", count * split.width * split.height) as tick:
+    with bar("evaluate", len(processes.own(chosen)) * split.width * split.height) as tick:
         metrics = evaluate(
-            Renderer(opened.model, BACKGROUND),
+            Renderer(opened.model, BACKGROUND, mesh=devices.mesh_here()),
             state.shown,
             state.grid,
             split,
@@ -72,6 +77,8 @@ def evaluate_opened(
             exposure,
             int(state.step),
         )
+    if not processes.is_first():
+        return metrics
     receipt.evaluated(run, int(state.step), metrics)
     page = report.write(run)
     console.print(

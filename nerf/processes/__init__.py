@@ -7,7 +7,7 @@ any of them says, and is exchanged.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -108,6 +108,11 @@ def exchange(value: Any) -> list[Any]:
 def of_first(value: T) -> T:
     """What the first process has given."""
     return exchange(value)[0]
+
+
+def own(items: Sequence[T]) -> Sequence[T]:
+    """Of things that processes take in turn those of this one."""
+    return items[jax.process_index() :: jax.process_count()] if several() else items
 
 
 def together(do: Callable[[], T]) -> T:

@@ -13,22 +13,24 @@ from jax.sharding import Mesh
 
 from data.load import load
 from nerf import devices
+from nerf.config import DataConfig
 from nerf.rays import Photographs
 from nerf.train import Step, start, train
 from tests.nerf.conftest import CONFIGS, MARBLES
 
-PARTS, STEPS = 4, 24
+PARTS, STEPS = 4, 60
 
 
 def config_of(strategy, tables, seed=0, parts=PARTS):
-    """Both roads in miniature; the occupancy grid is updated three times.
-
-    The rows of two of the three tables are no multiple of the parts.
+    """Both roads in miniature. The occupancy grid is updated, some cells at a time, each 8 steps;
+    the rows of two of the three tables are no multiple of the parts.
     """
-    config = CONFIGS[strategy]()
+    config = replace(CONFIGS[strategy](), data=DataConfig(downscale=8))
     training = replace(config.training, parts=parts, tables=tables, rays=128, samples=1024)
     field = replace(config.field, finest=14)
-    return replace(config, steps=STEPS, seed=seed, training=training, field=field)
+    occupancy = replace(config.occupancy, warm_up=0)
+    changes = {"training": training, "field": field, "occupancy": occupancy}
+    return replace(config, steps=STEPS, seed=seed, evaluate=0, **changes)
 
 
 def curve(config, count):
