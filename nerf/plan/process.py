@@ -16,7 +16,8 @@ that is left behind beside it. Programs that were compiled before, and lie on di
 (nerf/machine.py), cost less than COMPILING: the plan is that of a first run.
 
 STARTED, COMPILING and EVALUATING are measured and not derived: x86_64, 2 cores, JAX 0.10.2,
-2026-11-30, by scripts/memory.py. On an accelerator the device has what is its own; the process is beside it.
+2026-11-30, by scripts/memory.py. On an accelerator the device has what is its own; the process is
+beside it.
 """
 
 from typing import NamedTuple
