@@ -15,6 +15,7 @@ from data.errors import InputError
 from data.pictures import read_all
 from data.poses import rigid
 from data.scene import Scene, Split
+from data.share import Share
 
 SPLITS = ("train", "val", "test")
 BOUND = 1.5
@@ -27,14 +28,22 @@ def recognises(path: Path) -> bool:
     return (path / "transforms_train.json").is_file()
 
 
-def load(path: Path, downscale: int, bound: float | None, wanted: tuple[str, ...] | None) -> Scene:
+def load(
+    path: Path,
+    downscale: int,
+    bound: float | None,
+    wanted: tuple[str, ...] | None,
+    share: Share,
+) -> Scene:
     """The scene in folder `path`; see `data.load`."""
     bound = BOUND if bound is None else bound
     present = [name for name in SPLITS if (path / f"transforms_{name}.json").is_file()]
     for name in wanted or ():
         if name not in present:
             raise InputError(f"{path}: has no split {name!r}; it has {', '.join(present)}")
-    splits = {name: _load_split(path, name, downscale, 1 / bound) for name in wanted or present}
+    splits = {
+        name: _load_split(path, name, downscale, 1 / bound, share) for name in wanted or present
+    }
     sizes = {(split.width, split.height) for split in splits.values()}
     if len(sizes) > 1:
         raise InputError(f"{path}: the splits' pictures differ in size: {sorted(sizes)}")
@@ -49,7 +58,7 @@ def load(path: Path, downscale: int, bound: float | None, wanted: tuple[str, ...
     )
 
 
-def _load_split(path: Path, name: str, downscale: int, scale: float) -> Split:
+def _load_split(path: Path, name: str, downscale: int, scale: float, share: Share) -> Split:
     file = path / f"transforms_{name}.json"
     meta = files.read_json(file)
     frames = files.value(meta, "frames", list, file)
@@ -76,7 +85,8 @@ def _load_split(path: Path, name: str, downscale: int, scale: float) -> Split:
     angle = files.value(meta, "camera_angle_x", float, file)
     if not 1e-3 < angle < math.pi - 1e-3:
         raise InputError(f"{file}: camera_angle_x is {angle}; it is an angle in radians, 0 to pi")
-    pictures = read_all(list(seen.values()), downscale)
+    part = share.of(len(seen))
+    pictures = read_all(list(seen.values()), downscale, part)
     _, height, width, _ = pictures.shape
     focal = width / 2 / math.tan(angle / 2)
     intrinsics = np.array([focal, focal, width / 2, height / 2], np.float32)
@@ -85,4 +95,5 @@ def _load_split(path: Path, name: str, downscale: int, scale: float) -> Split:
         pictures=pictures,
         intrinsics=np.tile(intrinsics, (len(frames), 1)),
         poses=poses.astype(np.float32),
+        first=part.start,
     )

@@ -13,6 +13,7 @@ from data.errors import InputError, one_line
 from data.normalise import Similarity, every_eighth, moved
 from data.pictures import ENDINGS, read_all, read_masks, size_of, turned
 from data.scene import Split
+from data.share import ALL, Share
 
 FACTORS = {"images": 1, "images_2": 2, "images_4": 4, "images_8": 8}
 """Folders of the same pictures, and what their width and height were divided by."""
@@ -129,9 +130,9 @@ class Capture:
                     f"{width}x{height}: they were turned or cropped after poses were found"
                 )
 
-    def warnings(self) -> tuple[str, ...]:
-        """What is odd about the pictures, though they can be read."""
-        marked = turned(self.files)
+    def warnings(self, share: Share = ALL) -> tuple[str, ...]:
+        """What is odd about the pictures, though they can be read; of a share of them."""
+        marked = turned(self.files[share.of(len(self.files))])
         if not marked:
             return ()
         first = ", ".join(file.name for file in marked[:3]) + (", ..." if marked[3:] else "")
@@ -144,23 +145,31 @@ class Capture:
         )
 
     def splits(
-        self, similarity: Similarity, downscale: int, wanted: tuple[str, ...] | None
+        self,
+        similarity: Similarity,
+        downscale: int,
+        wanted: tuple[str, ...] | None,
+        share: Share = ALL,
     ) -> dict[str, Split]:
-        """The pictures, parted; intrinsics that follow their true size."""
+        """The pictures, parted; intrinsics that follow their true size. Of each split a share."""
         indices = every_eighth(self.names) if self.parts is None else self.parts
         for name in wanted or ():
             if name not in indices:
                 raise InputError(f"{self.path}: has no split {name!r}; it has {', '.join(indices)}")
         splits = {
-            name: self._split(indices[name], similarity, downscale) for name in wanted or indices
+            name: self._split(indices[name], similarity, downscale, share)
+            for name in wanted or indices
         }
         sizes = {(split.width, split.height) for split in splits.values()}
         if len(sizes) > 1:
             raise InputError(f"{self.path}: the pictures differ in size: {sorted(sizes)}")
         return splits
 
-    def _split(self, picked: np.ndarray, similarity: Similarity, downscale: int) -> Split:
-        pictures = read_all([self.files[k] for k in picked], downscale)
+    def _split(
+        self, picked: np.ndarray, similarity: Similarity, downscale: int, share: Share
+    ) -> Split:
+        part = share.of(len(picked))
+        pictures = read_all([self.files[k] for k in picked], downscale, part)
         _, height, width, _ = pictures.shape
         masks = [self.masks[k] for k in picked] if self.masks else []
         zoom = np.array([width, height]) / self.sizes[picked]
@@ -173,9 +182,10 @@ class Capture:
             if self.distortion is None
             else self.distortion[picked].astype(np.float32),
             fisheye=self.fisheye,
-            masks=read_masks(masks, (width * downscale, height * downscale), downscale)
+            masks=read_masks(masks[part], (width * downscale, height * downscale), downscale)
             if any(masks)
             else None,
+            first=part.start,
         )
 
 

@@ -15,6 +15,7 @@ from data import files, forward, nearest, sparse
 from data.capture import Capture, folder
 from data.errors import InputError, one_line
 from data.scene import Scene
+from data.share import Share
 
 ONE_FOCAL = {
     "SIMPLE_PINHOLE",
@@ -42,7 +43,13 @@ def recognises(path: Path) -> bool:
     return bool(sparse.folders(path))
 
 
-def load(path: Path, downscale: int, bound: float | None, wanted: tuple[str, ...] | None) -> Scene:
+def load(
+    path: Path,
+    downscale: int,
+    bound: float | None,
+    wanted: tuple[str, ...] | None,
+    share: Share,
+) -> Scene:
     """The scene in folder `path`; see `data.load`. Of several models the largest.
 
     Where cameras look one way and points say how near things are, `bound`, if given, is the near
@@ -68,13 +75,13 @@ def load(path: Path, downscale: int, bound: float | None, wanted: tuple[str, ...
     return Scene(
         name=path.resolve().name,
         path=path,
-        splits=capture.splits(placed, found.downscale, wanted),
+        splits=capture.splits(placed, found.downscale, wanted, share),
         scale=placed.scale,
         motion=placed.motion,
         space=space,
         nearest=None if distance is None else distance * placed.scale,
         format="COLMAP",
-        warnings=(*warnings, *found.warnings, *odd, *capture.warnings()),
+        warnings=(*warnings, *found.warnings, *odd, *capture.warnings(share)),
     )
 
 

@@ -23,6 +23,7 @@ from data.normalise import moved
 from data.pictures import ENDINGS
 from data.poses import rigid
 from data.scene import Scene
+from data.share import Share
 
 LARGEST = 2**26
 """Bytes of poses_bounds.npy, half a million poses: more is not read into memory."""
@@ -33,7 +34,13 @@ def recognises(path: Path) -> bool:
     return (path / "poses_bounds.npy").is_file()
 
 
-def load(path: Path, downscale: int, bound: float | None, wanted: tuple[str, ...] | None) -> Scene:
+def load(
+    path: Path,
+    downscale: int,
+    bound: float | None,
+    wanted: tuple[str, ...] | None,
+    share: Share,
+) -> Scene:
     """The scene in folder `path`; see `data.load`.
 
     Where cameras look one way `bound`, if given, is the near plane's distance; see `data.forward`.
@@ -62,13 +69,13 @@ def load(path: Path, downscale: int, bound: float | None, wanted: tuple[str, ...
     return Scene(
         name=path.resolve().name,
         path=path,
-        splits=capture.splits(placed, found.downscale, wanted),
+        splits=capture.splits(placed, found.downscale, wanted, share),
         scale=placed.scale,
         motion=placed.motion,
         space=space,
         nearest=float(table[:, 15].min()) * placed.scale,  # a depth; a distance is no shorter
         format="LLFF",
-        warnings=(*found.warnings, *capture.warnings()),
+        warnings=(*found.warnings, *capture.warnings(share)),
     )
 
 

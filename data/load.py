@@ -5,6 +5,7 @@ from pathlib import Path
 from data import blender, colmap, llff, transforms
 from data.errors import InputError
 from data.scene import Scene
+from data.share import ALL, Share
 
 
 def load(
@@ -12,13 +13,15 @@ def load(
     downscale: int = 1,
     bound: float | None = None,
     splits: tuple[str, ...] | None = None,
+    share: Share = ALL,
 ) -> Scene:
     """The scene in folder `path`.
 
     `downscale` divides the pictures' width and height. `bound` is the half side, in the files'
     own units, of the cube around the scene's middle that holds what matters; it becomes
     [-1, 1]^3. By default the loader finds what suits the scene.
-    `splits` names those to read; by default all that are there.
+    `splits` names those to read; by default all that are there. Of the pictures' files only those
+    of a `share` are read, and the header of the first; names, lenses and poses are those of all.
     Raises InputError with one line where the folder is no scene or a file in it is broken.
     """
     if not path.exists():
@@ -31,7 +34,7 @@ def load(
         raise InputError(f"bound {bound}: give a length above 0, in the files' own units")
     for kind in (blender, transforms, llff, colmap):
         if kind.recognises(path):
-            return kind.load(path, downscale, bound, splits)
+            return kind.load(path, downscale, bound, splits, share)
     raise InputError(
         f"{path}: not a scene in a known format; a Blender scene has transforms_train.json, "
         "nerfstudio's and instant-ngp's transforms.json, LLFF's poses_bounds.npy, COLMAP's a model "

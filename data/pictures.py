@@ -75,12 +75,16 @@ def turned(files: Sequence[Path]) -> list[Path]:
         return [file for file in files if not _is_exr(file) and 2 <= _orientation(file) <= 8]
 
 
-def read_all(files: Sequence[Path], downscale: int = 1) -> UInt8[np.ndarray, "pictures h w 4"]:
-    """Straight RGBA of all files, which are of one size, at 1/downscale of it.
+def read_all(
+    files: Sequence[Path], downscale: int = 1, part: slice = slice(None)
+) -> UInt8[np.ndarray, "pictures h w 4"]:
+    """Straight RGBA of all files, or of a part of them, which are of one size, at 1/downscale of
+    it; of the others none but the first is looked at.
 
     A memory-mapped file where that is more than MOST_BYTES.
     """
-    width, height = _one_size(files, downscale)
+    first, files = files[:1], files[part]
+    width, height = _one_size((*first, *files), downscale)
     shape = len(files), height // downscale, width // downscale, 4
     if _HEADERS_ALONE.get():
         return np.broadcast_to(np.array([0, 0, 0, 255], np.uint8), shape)

@@ -41,8 +41,9 @@ class Split:
     """Pictures of one purpose (train, val, test), all of one size, with their cameras."""
 
     names: tuple[str, ...]
-    pictures: UInt8[np.ndarray, "pictures height width 4"]
-    """Straight RGBA; a photograph without alpha is opaque."""
+    pictures: UInt8[np.ndarray, "held height width 4"]
+    """Straight RGBA; a photograph without alpha is opaque. Where several machines share the work,
+    those that this one has read."""
     intrinsics: Float[np.ndarray, "pictures 4"]
     poses: Float[np.ndarray, "pictures 3 4"]
     distortion: Float[np.ndarray, "pictures 8"] | None = None
@@ -50,8 +51,10 @@ class Split:
     the rational model; of a fisheye k1 k2 k3 k4 and zeros. None: pinholes all."""
     fisheye: bool = False
     """The angle to the axis is what distortion is a polynomial of (OpenCV's fisheye model)."""
-    masks: Bool[np.ndarray, "pictures height width"] | None = None
+    masks: Bool[np.ndarray, "held height width"] | None = None
     """Pixels to learn from; None: all."""
+    first: int = 0
+    """Number of the first of those pictures; names, lenses and poses are those of all."""
 
     def __len__(self) -> int:
         return len(self.names)

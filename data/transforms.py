@@ -17,6 +17,7 @@ from data.errors import InputError, one_line
 from data.normalise import Similarity, every_eighth, similarity
 from data.poses import rigid
 from data.scene import Scene, Space
+from data.share import Share
 
 SPLITS = ("train", "val", "test")
 PERSPECTIVE = ("OPENCV", "PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL", "FULL_OPENCV")
@@ -33,7 +34,13 @@ def recognises(path: Path) -> bool:
     return (path / "transforms.json").is_file()
 
 
-def load(path: Path, downscale: int, bound: float | None, wanted: tuple[str, ...] | None) -> Scene:
+def load(
+    path: Path,
+    downscale: int,
+    bound: float | None,
+    wanted: tuple[str, ...] | None,
+    share: Share,
+) -> Scene:
     """The scene in folder `path`; see `data.load`.
 
     What a split is scaled by depends on all pictures, whichever splits are wanted.
@@ -72,13 +79,13 @@ def load(path: Path, downscale: int, bound: float | None, wanted: tuple[str, ...
     return Scene(
         name=path.resolve().name,
         path=path,
-        splits=capture.splits(placed, folder.downscale, wanted),
+        splits=capture.splits(placed, folder.downscale, wanted, share),
         scale=placed.scale,
         motion=placed.motion,
         space=space,
         nearest=_nearest(meta, placed, file),
         format="nerfstudio, instant-ngp",
-        warnings=(*folder.warnings, *found.warnings, *remarks, *capture.warnings()),
+        warnings=(*folder.warnings, *found.warnings, *remarks, *capture.warnings(share)),
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from nerf.config import Config, as_dict
 
 FREE = {
-    "run", "scene", "steps", "max_seconds", "evaluate", "on_nan", "check_every",
+    "run", "scene", "memory", "steps", "max_seconds", "evaluate", "on_nan", "check_every",
     "training.restarts", "training.checkpoint_seconds", "training.checkpoints", "rendering.memory",
 }  # fmt: skip
 """Settings that a run may go on with otherwise: where things are, when it ends and is saved, what

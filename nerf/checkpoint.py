@@ -11,8 +11,11 @@ read by libraries that run nothing of what they read.
 """
 
 import contextlib
+import errno
 import logging
+import os
 import shutil
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,7 +26,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from data.errors import InputError, one_line
-from nerf import digest
+from nerf import digest, processes
 from nerf.console import console
 from nerf.train import TrainState
 
@@ -61,7 +64,8 @@ class Checkpoints:
     """The checkpoints of one run, of which the newest `keep` stay."""
 
     def __init__(self, run: Path, keep: int = 2):
-        logging.getLogger("absl").setLevel(logging.CRITICAL)  # orbax narrates every save
+        for who in ("absl", "asyncio"):  # orbax narrates every save, and each file that failed
+            logging.getLogger(who).setLevel(logging.CRITICAL)
         self._run, self._keep = run, keep
         self.folder = (run / "checkpoints").resolve()
         self._open: ocp.CheckpointManager | None = None
@@ -78,9 +82,8 @@ class Checkpoints:
     @property
     def steps(self) -> list[int]:
         """The steps of the checkpoints that are whole on disk, oldest first."""
-        if not self.folder.is_dir():
-            return []
-        return sorted(int(at.name) for at in self.folder.iterdir() if at.name.isdecimal())
+        there = self.folder.iterdir() if self.folder.is_dir() else ()
+        return processes.of_first(sorted(int(at.name) for at in there if at.name.isdecimal()))
 
     @property
     def latest(self) -> int | None:
@@ -135,7 +138,7 @@ class Checkpoints:
 
     def clear(self) -> None:
         """Removes checkpoints that were begun and never finished."""
-        if self.folder.is_dir():
+        if processes.is_first() and self.folder.is_dir():
             for at in self.folder.iterdir():
                 if at.is_dir() and not at.name.isdecimal():
                     shutil.rmtree(at, ignore_errors=True)
@@ -215,6 +218,7 @@ class Checkpoints:
             for name, leaf in wanted.items()
         }
         part = ocp.args.Composite(**{STATE: ocp.args.StandardRestore(given)})
+        _let_reads_end_late()
         try:
             found = self._manager.restore(step, args=part)[STATE]
         except Exception as error:
@@ -251,10 +255,37 @@ class Checkpoints:
 
 
 def reason(error: BaseException) -> str:
-    """What went wrong, in a line: the cause at the root of it, if it says more."""
-    while (cause := error.__cause__ or error.__context__) is not None:
-        error = cause
-    return one_line(" ".join(str(error).split()) or type(error).__name__)[:160]
+    """What went wrong, in a line: what the system said, if it was the system."""
+    chain = [error]
+    while (cause := chain[-1].__cause__ or chain[-1].__context__) and cause not in chain:
+        chain.append(cause)
+    for each in chain:
+        if isinstance(each, OSError) and each.strerror:
+            return each.strerror
+        for number in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EIO):
+            if os.strerror(number) in str(each):  # TensorStore's errors have no number
+                return os.strerror(number)
+    said = " ".join(str(chain[-1]).split()) or type(chain[-1]).__name__
+    return one_line(said)[:160]
+
+
+def _let_reads_end_late() -> None:
+    """Keeps Python from telling of reads that end after another, of the same state, has failed.
+
+    Orbax does not wait for them: each finds its event loop closed, which is said on the terminal,
+    as is what they found when at last they are thrown away.
+    """
+    before = sys.unraisablehook
+    if getattr(before, "lets_reads_end_late", False):
+        return
+
+    def hook(told: Any) -> None:
+        of = getattr(getattr(told.object, "cr_code", None), "co_filename", "")
+        if str(told.exc_value) != "Event loop is closed" and "orbax" not in of:
+            before(told)
+
+    hook.lets_reads_end_late = True  # type: ignore[attr-defined]
+    sys.unraisablehook = hook
 
 
 def _row(value: Any) -> Any:

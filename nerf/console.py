@@ -1,26 +1,20 @@
-"""What a run says while it runs: on the terminal, in metrics.jsonl, in TensorBoard events."""
+"""What a run says on the terminal while it runs, and how it is asked to stop."""
 
-import json
 import math
 import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
 import jax
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from tensorboardX import SummaryWriter
 
 from nerf import machine, memory
-from nerf.config import Config, replace_text
+from nerf.config import Config
 from nerf.train import Progress as Told
 
 console = Console(highlight=False, soft_wrap=True)
-LOG_EVERY = 20
-"""Steps between two lines of metrics.jsonl."""
 PLAIN_SECONDS = 10.0
 """Seconds between two lines where no terminal shows the bar."""
 
@@ -79,59 +73,6 @@ def interruptible() -> Iterator[Asked]:
         yield asked
     finally:
         restore()
-
-
-@contextmanager
-def metrics_log(run: Path, step: int, seconds: float) -> Iterator[Callable[[Told], None]]:
-    """metrics.jsonl and TensorBoard event files, every LOG_EVERY steps."""
-    since = {"seconds": seconds, "rays": 0, "samples": 0}
-    file = run / "metrics.jsonl"
-    if file.exists():  # steps that a killed run took after its last checkpoint are taken again
-        kept = [line for line in file.read_text().splitlines() if _step_of(line) <= step]
-        replace_text(file, "".join(f"{line}\n" for line in kept))
-    with (
-        file.open("a", encoding="utf-8") as lines,
-        SummaryWriter(str(run / "tensorboard")) as board,
-    ):
-
-        def log(told: Told) -> None:
-            since["rays"] += told.rays
-            since["samples"] += told.samples
-            due = told.step % LOG_EVERY == 0 or told.fraction >= 1 or told.gap is not None
-            if not told.good or not due:
-                return
-            passed = max(told.seconds - since["seconds"], 1e-9)
-            row: dict[str, Any] = {
-                "step": told.step,
-                "seconds": round(told.seconds, 3),
-                "loss": told.loss,
-                "psnr": told.psnr if math.isfinite(told.psnr) else None,
-                "learning_rate": told.learning_rate,
-                "rays_per_second": round(since["rays"] / passed),
-                "samples_per_second": round(since["samples"] / passed),
-                "rays_dropped": told.rays_dropped,
-                "opacity": told.opacity,
-            }
-            scalars = {k: v for k, v in row.items() if k not in ("step", "seconds")}
-            if told.gap is not None:
-                row |= {"gap": told.gap.relative, "gap_of": told.gap.parameter}
-                scalars["gap"] = told.gap.relative
-            lines.write(json.dumps(row) + "\n")
-            lines.flush()
-            for name, value in scalars.items():
-                if value is not None:
-                    board.add_scalar(f"train/{name}", value, told.step)
-            since.update(seconds=told.seconds, rays=0, samples=0)
-
-        yield log
-
-
-def _step_of(line: str) -> float:
-    """The step of a line of metrics.jsonl; beyond all of one that was cut short."""
-    try:
-        return float(json.loads(line)["step"])
-    except (ValueError, KeyError, TypeError):
-        return math.inf
 
 
 @contextmanager

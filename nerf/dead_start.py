@@ -23,6 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from nerf.devices import Total, alone
 from nerf.rays import Rays
 from nerf.shading import Pixels
 from nerf.space import Space
@@ -53,26 +54,29 @@ def signs(
     counted: Bool[Array, " rays"],
     space: Space,
     backdrop: bool = False,
+    total: Total = alone,
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """By which a start is judged, of the counted rays.
 
     The mean squared error of showing nothing, colours in [0, 1]; and how far rays get before they
     end, on the mean, in parts of their way through the cube: 0 at its surface, 1 for all of it.
     With a backdrop, showing nothing else errs as it does; infinite while something else is shown.
+    `total` adds up over all that share the step.
     """
     shown = pixels.colour if backdrop else rays.background
-    count = jnp.maximum(jnp.sum(counted), 1)
-    empty_error = jnp.sum((shown - rays.photograph) ** 2 * counted[:, None]) / (3 * count)
+    count = jnp.maximum(total(jnp.sum(counted)), 1)
+    empty_error = total(jnp.sum((shown - rays.photograph) ** 2 * counted[:, None])) / (3 * count)
     if backdrop:
-        opacity = jnp.sum(pixels.opacity * counted) / count
+        opacity = total(jnp.sum(pixels.opacity * counted)) / count
         empty_error = jnp.where(opacity < 1 - FAR, empty_error, jnp.inf)
     t_near, t_far = space.interval(rays.origin, rays.direction)
     # where there is no end, the surroundings are one: what lies further counts as that far
     way = jnp.clip(t_far - t_near, 0, LONGEST) * counted
     ended = jnp.clip(pixels.depth - pixels.opacity * t_near, -jnp.inf, way) * (way > 0)
     left = (1 - pixels.opacity) * way
-    whole = jnp.sum(way)
-    reach = jnp.where(whole > 0, jnp.sum(ended + left) / jnp.where(whole > 0, whole, 1), 1.0)
+    whole = total(jnp.sum(way))
+    seen = total(jnp.sum(ended + left))
+    reach = jnp.where(whole > 0, seen / jnp.where(whole > 0, whole, 1), 1.0)
     return empty_error, reach
 
 

@@ -20,6 +20,7 @@ import numpy as np
 from jaxtyping import Array
 
 from data.scene import Split
+from nerf import processes
 
 Digests = dict[str, list[int]]
 """The sums a and b of arrays, by their names."""
@@ -53,13 +54,18 @@ def _finite(array: Array) -> Array:
 
 
 def of_pictures(split: Split) -> dict[str, str]:
-    """A digest for each picture of a split, by name: of its pixels, mask, lens and pose."""
+    """A digest for each picture of a split, by name: of its pixels, mask, lens and pose.
+
+    Each of several processes looks at those that it has read.
+    """
     found = {}
-    for k, name in enumerate(split.names):
-        parts = [split.pictures[k], split.intrinsics[k], split.poses[k]]
-        parts += [rows[k] for rows in (split.distortion, split.masks) if rows is not None]
-        found[name] = _hash(np.ascontiguousarray(part).tobytes() for part in parts)
-    return found
+    for number, picture in enumerate(split.pictures):
+        k = split.first + number
+        parts = [picture, split.intrinsics[k], split.poses[k]]
+        parts += [] if split.distortion is None else [split.distortion[k]]
+        parts += [] if split.masks is None else [split.masks[number]]
+        found[split.names[k]] = _hash(np.ascontiguousarray(part).tobytes() for part in parts)
+    return {name: told for part in processes.exchange(found) for name, told in part.items()}
 
 
 def of_all(digests: Mapping[str, str]) -> str:

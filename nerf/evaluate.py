@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import imageio.v2
 import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image
@@ -14,6 +15,7 @@ from scipy.ndimage import gaussian_filter
 
 from data.errors import InputError
 from data.scene import Split
+from nerf import processes
 from nerf.config import replace_text
 from nerf.field import Params
 from nerf.occupancy import Occupancy
@@ -43,19 +45,22 @@ def evaluate(
 ) -> dict[str, Any]:
     """Renders views of a split; writes pictures, `receipt.json` and `metrics.json` into `out`.
 
-    Returns what metrics.json holds. `steps` are those of training, for the receipt. With `exposure`
+    Processes take the views in turn, and the first gathers what they measure. Returns what
+    metrics.json holds. `steps` are those of training, for the receipt. With `exposure`
     each view is shown under the gains that its left half asks for, and its right half alone is
     measured: half of the picture is not seen, then, by what is judged on it.
     """
     fresh = out / ".views.new"  # pictures of an evaluation before stay until these are whole
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
-    rows: list[dict[str, Any]] = []
-    errors, seen = np.zeros(receipt.LEVELS, np.int64), hashlib.sha256()
-    shown = views[:: max(1, len(views) // SHOWN)][:SHOWN]
-    overview = []
-    for view, stem in zip(views, stems([split.names[view] for view in views]), strict=True):
-        photograph = over(split.pictures[view], BACKGROUNDS[BACKGROUND])
+
+    def room() -> None:
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(parents=True)
+
+    processes.by_first(room)
+    files = stems([split.names[view] for view in views])
+    errors, measurements = np.zeros(receipt.LEVELS, np.int64), {}
+    for view, stem in processes.own(list(zip(views, files, strict=True))):
+        photograph = _photograph(split, view)
         pixels = renderer.picture(params, grid, split.camera(view), tick)
         measured_from = 0
         if exposure:
@@ -63,17 +68,17 @@ def evaluate(
             gain = best_gain(pixels.colour[:, :measured_from], photograph[:, :measured_from])
             pixels = pixels._replace(colour=pixels.colour * gain)
         row = measured(pixels.colour[:, measured_from:], photograph[:, measured_from:])
-        rows.append({"name": split.names[view], **row})
+        measurements[stem] = {"name": split.names[view], **row}
         pieces = parts(photograph, pixels)
         a, b = (pieces[name][:, measured_from:] for name in ("photograph", "rendering"))
         errors += receipt.errors(a, b)
-        seen.update(pieces["photograph"].tobytes())
-        strip = panel(pieces, f"{split.names[view]}, {row['psnr']:.2f} dB")
-        save(strip, fresh / f"{stem}.png")
+        save(panel(pieces, f"{split.names[view]}, {row['psnr']:.2f} dB"), fresh / f"{stem}.png")
         for name, piece in pieces.items():
             _save_lossless(piece, fresh / f"{stem}.{name}.webp")
-        if view in shown:
-            overview.append(strip)
+    told = processes.exchange({"errors": errors.tolist(), "rows": measurements})
+    errors = np.sum([part["errors"] for part in told], axis=0)
+    found = {stem: row for part in told for stem, row in part["rows"].items()}
+    rows = [found[stem] for stem in files]
     metrics = {
         "psnr": float(np.mean([row["psnr"] for row in rows])),
         "ssim": float(np.mean([row["ssim"] for row in rows])),
@@ -90,19 +95,33 @@ def evaluate(
         "seconds": seconds,
         "views": rows,
     }
-    if (out / "views").is_dir():  # of an evaluation before, of other views perhaps
-        shutil.rmtree(out / "views")
-    fresh.replace(out / "views")
-    save(np.concatenate(overview), out / "overview.png")
-    receipt.write(
-        out,
-        steps=steps,
-        parameters=receipt.parameters(params),
-        errors=errors.tolist(),
-        photographs=seen.hexdigest(),
-    )
-    replace_text(out / "metrics.json", json.dumps(metrics, indent=1, allow_nan=False) + "\n")
+
+    def finish() -> None:
+        seen = hashlib.sha256()
+        for view in views:
+            seen.update(quantised(_photograph(split, view)).tobytes())
+        some = files[:: max(1, len(views) // SHOWN)][:SHOWN]
+        strips = [imageio.v2.imread(fresh / f"{stem}.png") for stem in some]
+        save(np.concatenate(strips), out / "overview.png")
+        if (out / "views").is_dir():  # of an evaluation before, of other views perhaps
+            shutil.rmtree(out / "views")
+        fresh.replace(out / "views")
+        receipt.write(
+            out,
+            steps=steps,
+            parameters=receipt.parameters(params),
+            errors=errors.tolist(),
+            photographs=seen.hexdigest(),
+        )
+        text = json.dumps(metrics, indent=1, allow_nan=False) + "\n"
+        replace_text(out / "metrics.json", text)
+
+    processes.by_first(finish)
     return metrics
+
+
+def _photograph(split: Split, view: int) -> Float[np.ndarray, "h w 3"]:
+    return over(split.pictures[view], BACKGROUNDS[BACKGROUND])
 
 
 def _save_lossless(picture: UInt8[np.ndarray, "h w 3"], file: Path) -> None:

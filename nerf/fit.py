@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from data.errors import InputError
-from nerf import dead_start
+from nerf import dead_start, processes
 from nerf.checkpoint import Checkpoints, Memo
 from nerf.config import Config, as_dict, write
-from nerf.console import console, interruptible, metrics_log, training_bar
+from nerf.console import console, interruptible, training_bar
 from nerf.dead_start import Watch
+from nerf.log import BOARD, metrics_log
 from nerf.run import CONFIG
 from nerf.train import Gap, Progress, Step, TrainState, start, train
 
@@ -82,7 +83,7 @@ def fit(
         if not told.good:
             state, memo = _back(config, ended, run, checkpoints)
         elif told.dead and not ended.code:
-            config, state, memo = _again(config, ended, run, checkpoints)
+            config, state, memo = _again(step, config, ended, run, checkpoints)
         else:
             break
     failed = checkpoints.finish()
@@ -134,9 +135,9 @@ def _until_it_ends(
                 if not told.gap.relative <= GAP_WORTH_A_LINE:
                     console.print(_in_words(*gaps[-1]))
             for listener in listeners:
-                if waited := listener(state, told, stopped):
+                if waited := listener(step.whole(state), told, stopped):
                     waits.append(waited)
-            code = stopped.code
+            code = max(processes.exchange(stopped.code))
             if not told.good or told.dead or code:
                 break
             if told.seconds - saved_at >= config.training.checkpoint_seconds:
@@ -182,7 +183,7 @@ def _back(
 
 
 def _again(
-    config: Config, ended: _Ended, run: Path, checkpoints: Checkpoints
+    step: Step, config: Config, ended: _Ended, run: Path, checkpoints: Checkpoints
 ) -> tuple[Config, TrainState, Memo]:
     """A start with the next seed after one that was dead; InputError after too many."""
     told, memo = ended.told, ended.memo
@@ -196,8 +197,9 @@ def _again(
     config = replace(config, seed=(config.seed + 1) % 2**32)
     console.print(f"step {told.step}: {kind}; begun again with seed {config.seed}")
     # the seed is in the state: the step that is compiled already serves it too
-    state = start(config)[1]
-    shutil.rmtree(run / "tensorboard", ignore_errors=True)
+    state = step.placed(start(config)[1])
+    if processes.is_first():
+        shutil.rmtree(run / BOARD, ignore_errors=True)
     seconds = told.seconds + time.perf_counter() - stopped_at
     memo = Memo(
         config=memo.config | {"seed": as_dict(config)["seed"]},
@@ -209,7 +211,7 @@ def _again(
     )
     checkpoints.replace(state, memo)
     # after the checkpoint, whose seed is the one that counts
-    write(config, run / CONFIG)
+    processes.by_first(lambda: write(config, run / CONFIG))
     return config, state, memo
 
 

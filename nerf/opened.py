@@ -7,7 +7,8 @@ from typing import NamedTuple
 from data.errors import InputError
 from data.load import load
 from data.scene import Scene
-from nerf import frame
+from data.share import ALL, Share
+from nerf import devices, frame
 from nerf import run as folder
 from nerf.checkpoint import Checkpoints
 from nerf.config import Config
@@ -46,17 +47,21 @@ def restored(run: Path, config: Config) -> Opened:
     model, state = start(config)
     checkpoints = Checkpoints(run)
     try:
-        state, memo = checkpoints.restore(state)
+        state, memo = checkpoints.restore(devices.padded(state, config))
+        state = devices.cut(state, config)
     finally:
         checkpoints.close()
     return Opened(run, config, model, state, memo.seconds)
 
 
-def scene_of(config: Config, splits: tuple[str, ...], run: Path | None = None) -> Scene:
-    """Splits of the config's scene; InputError if a run is given that knows other poses."""
+def scene_of(
+    config: Config, splits: tuple[str, ...], run: Path | None = None, share: Share = ALL
+) -> Scene:
+    """Splits of the config's scene, or a share of their pictures; InputError if a run is given that
+    knows other poses."""
     if config.scene is None:
         raise InputError("no scene: name its folder with --scene PATH, or in the TOML file")
-    scene = load(config.scene, config.data.downscale, config.data.bound, splits)
+    scene = load(config.scene, config.data.downscale, config.data.bound, splits, share)
     if run is not None:
         frame.check(scene, run)
     return scene

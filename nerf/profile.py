@@ -10,7 +10,7 @@ import optax
 
 from nerf.field import Field, vertices
 from nerf.loss import loss_of_rays
-from nerf.rays import packed, rays_of
+from nerf.rays import backgrounds, packed, rays_of
 from nerf.train import Step, TrainState
 
 TRAINED_FIRST = 300
@@ -56,10 +56,16 @@ def profile(
 
     M, rays = config.training.samples, config.training.rays
     batch = step.batch(state)
-    drawn = note("draw", lambda: rays_of(batch, photographs, config, key), numbers=20 * rays)
+    drawn = note(
+        "draw",
+        lambda: rays_of(batch, photographs, config, backgrounds(config, key, rays)),
+        numbers=20 * rays,
+    )
     density = step._density(params)
     chosen, asked = note(
-        "march", lambda: packed(drawn, grid, density, config, key), numbers=20 * rays
+        "march",
+        lambda: packed(drawn, grid, density, config, jax.random.uniform(key, (rays,))),
+        numbers=20 * rays,
     )
     ray = jnp.minimum(asked.stream.ray, rays - 1)
     x = stages.points(chosen.origin[ray], chosen.direction[ray], asked.t[:, None])[:, 0]

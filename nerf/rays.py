@@ -5,33 +5,45 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int, Int32, UInt8
 
 from calculus import radiance
 from calculus.radiance import camera
 from calculus.radiance.stream import Stream
 from data.scene import Split
-from nerf import occupancy
+from nerf import devices, occupancy
 from nerf.cameras import Cameras
 from nerf.config import Config
+from nerf.devices import Total, alone
 from nerf.occupancy import Density, Occupancy
 from nerf.render import BACKGROUNDS
 from nerf.space import Space
 
 
 class Photographs(NamedTuple):
-    """The pictures of a split and their cameras, on the device."""
+    """The pictures of a split and their cameras, on the device, or some pictures on each."""
 
     pictures: UInt8[Array, "pictures h w 4"]
+    """On a mesh as many for each device, with empty ones at the end."""
     cameras: Cameras
+    """Of the pictures that there are."""
     masks: Bool[Array, "pictures h w"] | None = None
     """Pixels to learn from; None: all."""
 
     @classmethod
-    def of(cls, split: Split) -> "Photographs":
+    def of(cls, split: Split, mesh: Mesh | None = None) -> "Photographs":
         """Those of a split, cameras in the default float type."""
-        masks = None if split.masks is None else jnp.asarray(split.masks)
-        return cls(jnp.asarray(split.pictures), Cameras.of(split), masks)
+        if mesh is None:
+            masks = None if split.masks is None else jnp.asarray(split.masks)
+            return cls(jnp.asarray(split.pictures), Cameras.of(split), masks)
+
+        def dealt(held: np.ndarray) -> Array:
+            return devices.dealt(held, len(split), split.first, mesh)
+
+        masks = None if split.masks is None else dealt(split.masks)
+        return cls(dealt(split.pictures), devices.placed(Cameras.of(split), mesh), masks)
 
 
 class Batch(NamedTuple):
@@ -78,45 +90,82 @@ class Packed(NamedTuple):
     """Rays that were looked along and found no room: left out whole."""
 
     @property
-    def filled(self) -> Int[Array, ""]:
-        """Samples that are no padding."""
-        return self.stream.first[-1]
+    def filled(self) -> Int[Array, "*parts"]:
+        """Samples that are no padding; of several parts, stacked, of each."""
+        return self.stream.first[..., -1]
 
 
-def drawn(photographs: Photographs, key: jax.Array, rays: int) -> Batch:
-    """So many pixels, each drawn evenly from all: a function of the key alone."""
-    sizes = photographs.pictures.shape[:3]
+def drawn(photographs: Photographs, key: jax.Array, rays: int, axis: str | None = None) -> Batch:
+    """So many pixels, each drawn evenly from all: a function of the key alone.
+
+    Over an `axis` of devices each gets its own part of them, in the order of the devices: all draw
+    the same, and whoever holds a pixel says its colour.
+    """
+    sizes = len(photographs.cameras.poses), *photographs.pictures.shape[1:3]
     keys = jax.random.split(key, 3)
     picture, row, column = (
         jax.random.randint(k, (rays,), 0, size, jnp.int32)
         for k, size in zip(keys, sizes, strict=True)
     )
-    rgba = photographs.pictures[picture, row, column]
-    valid = None if photographs.masks is None else photographs.masks[picture, row, column]
-    return Batch(picture, jnp.stack([column, row], axis=-1), rgba, valid)
+    pixel = jnp.stack([column, row], axis=-1)
+    if axis is None:
+        rgba = photographs.pictures[picture, row, column]
+        valid = None if photographs.masks is None else photographs.masks[picture, row, column]
+        return Batch(picture, pixel, rgba, valid)
+    here = len(photographs.pictures)
+    number = picture - here * jax.lax.axis_index(axis)
+    held = (number >= 0) & (number < here)
+    at = jnp.clip(number, 0, here - 1), row, column
+
+    def told(value: Array) -> Array:  # one of the terms is not zero: the sum is exact
+        return jax.lax.psum_scatter(jnp.where(held, value, 0), axis, tiled=True)
+
+    words = jax.lax.bitcast_convert_type(photographs.pictures[at], jnp.uint32)
+    rgba = jax.lax.bitcast_convert_type(told(words), jnp.uint8)
+    masks = photographs.masks
+    valid = None if masks is None else told(masks[at].astype(jnp.uint32)) > 0
+    return Batch(devices.own(picture, axis), devices.own(pixel, axis), rgba, valid)
 
 
-def rays_of(batch: Batch, photographs: Photographs, config: Config, key: jax.Array) -> Rays:
-    """A batch's rays, made on the device, and its colours over the background of the config."""
+def backgrounds(config: Config, key: jax.Array, rays: int) -> Float[Array, "rays 3"]:
+    """What is laid behind transparent pixels: of the config, or drawn for each ray."""
+    if config.data.background == "random":
+        return jax.random.uniform(key, (rays, 3))
+    return jnp.full((rays, 3), BACKGROUNDS[config.data.background])
+
+
+def rays_of(
+    batch: Batch,
+    photographs: Photographs,
+    config: Config,
+    background: Float[Array, "rays 3"],
+    total: Total = alone,
+) -> Rays:
+    """A batch's rays, made on the device, and its colours over the background.
+
+    Each counts the same; `total` adds up over all that share the step.
+    """
     pixel = jnp.asarray(batch.pixel, float) + 0.5
     origin, view = photographs.cameras.rays(batch.picture, pixel)
     origin, direction = Space.of(config).entered(origin, view, radiance)
     rgba = jnp.asarray(batch.rgba, float) / 255
-    if config.data.background == "random":
-        background = jax.random.uniform(key, origin.shape)
-    else:
-        background = jnp.full(origin.shape, BACKGROUNDS[config.data.background])
     alpha = rgba[:, 3:]
     photograph = rgba[:, :3] * alpha + background * (1 - alpha)
     valid = jnp.ones(len(origin), bool) if batch.valid is None else batch.valid
-    share = valid / jnp.maximum(jnp.sum(valid), 1).astype(origin.dtype)
+    share = valid / jnp.maximum(total(jnp.sum(valid)), 1).astype(origin.dtype)
     return Rays(origin, direction, photograph, background, share, view, batch.picture)
 
 
 def packed(
-    rays: Rays, grid: Occupancy, density: Density, config: Config, key: jax.Array
+    rays: Rays,
+    grid: Occupancy,
+    density: Density,
+    config: Config,
+    jitter: Float[Array, " rays"],
 ) -> tuple[Rays, Packed]:
-    """As many of the rays as fill the step's samples, and these samples.
+    """As many of the rays of a part as fill its samples, and these samples.
+
+    A ray is asked at `jitter`, in [0, 1), of each of its steps.
 
     Rays are taken in their order, some at a time, until the next does not fit: so their number
     follows what a ray needs at the moment, in one program. A ray without samples shows its
@@ -126,7 +175,8 @@ def packed(
     of it lies. So `density` is asked first, at one sample in `STRIDE`, each standing for so many:
     what lies behind an optical depth of -log DARK, as these few estimate it, is left out.
     """
-    count, room, steps = len(rays.share), config.training.samples, config.sampling.steps
+    count, steps = len(rays.share), config.sampling.steps
+    room = config.training.samples // (config.training.parts or 1)
     space = Space.of(config)
     wider = 1 if jax.default_backend() == "cpu" else WIDER
     at_once = min(wider * RAYS_AT_ONCE[space.kind], count)
@@ -134,7 +184,6 @@ def packed(
     asked_at_once = max(
         min(wider * SAMPLES_ASKED_AT_ONCE, room), words * occupancy.BITS // STRIDE + 1
     )
-    jitter = jax.random.uniform(key, (count,))
 
     def ahead(v):  # so that the last rays are a full number of rays too
         return jnp.pad(v, ((0, at_once), *((0, 0),) * (v.ndim - 1)))

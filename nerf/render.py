@@ -6,10 +6,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
+from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float, Int
 
 from data.scene import Camera
-from nerf import occupancy
+from nerf import devices, occupancy
 from nerf.cameras import Cameras
 from nerf.field import Model, Params, direction_features, position_features
 from nerf.normals import normals
@@ -55,24 +57,55 @@ class Picture(NamedTuple):
 class Renderer:
     """Renders whole pictures with a model; its programs are compiled once.
 
-    With `normals` it also sees which way surfaces face, for about twice the work.
+    With `normals` it also sees which way surfaces face, for about twice the work. On a mesh each of
+    its devices takes an equal part of every chunk of rays.
     """
 
-    def __init__(self, model: Model, background: str = "white", normals: bool = False):
+    def __init__(
+        self,
+        model: Model,
+        background: str = "white",
+        normals: bool = False,
+        mesh: Mesh | None = None,
+    ):
         if background not in BACKGROUNDS:
             raise ValueError(f"background {background!r}: pictures have white or black behind them")
         self.model, self._space, self._normals = model, Space.of(model.config), normals
         self._background = BACKGROUNDS[background]
-        self.rays = rays_in_memory(model, normals)
-        """Rays in a chunk."""
+        self._mesh, self._among = mesh, 1 if mesh is None else mesh.size
+        self._placed: tuple[Any, Any] = None, None
+        self.rays = rays_in_memory(model, normals) * self._among
+        """Rays in a chunk, of all devices."""
         words = -(-model.config.sampling.steps // occupancy.BITS)
         each = 4 * words * occupancy.BITS + 64  # one number a bit, and what a ray is
         within = model.config.rendering.memory * 2**20 // each
-        self.rays_that_look = min(max(within, 1), RAYS_THAT_LOOK)
+        self.rays_that_look = min(max(within, 1), RAYS_THAT_LOOK) * self._among
         """Rays that look for occupied cells at once."""
-        self._whole = jax.jit(self._coarse_and_fine)
-        self._find = jax.jit(self._look)
-        self._advance = jax.jit(self._next_samples)
+        self._whole = self._program(self._coarse_and_fine, "parameters rays camera")
+        self._find = self._program(self._look, "parameters grid rays camera")
+        of_rays = " ".join(["rays"] * 6)
+        self._advance = self._program(self._next_samples, f"parameters {of_rays} camera")
+
+    def _program(self, f: Callable, given: str) -> Any:
+        """One that is compiled; of what it is `given` each device has its rays and all the rest."""
+        if self._mesh is None:
+            return jax.jit(f)
+        specs = tuple(P(devices.AXIS) if name == "rays" else P() for name in given.split())
+        return jax.jit(
+            jax.shard_map(
+                f, mesh=self._mesh, in_specs=specs, out_specs=P(devices.AXIS), check_vma=False
+            )
+        )
+
+    def _on_mesh(self, params: Params, grid: Occupancy | None) -> tuple[Params, Occupancy | None]:
+        """Both on every device; brought there once for many pictures."""
+        if self._mesh is None:
+            return params, grid
+        (known, known_grid), there = self._placed[0] or (None, None), self._placed[1]
+        if known is not params or known_grid is not grid:
+            there = devices.placed((params, grid), self._mesh)
+            self._placed = (params, grid), there
+        return there
 
     def picture(
         self,
@@ -102,6 +135,7 @@ class Renderer:
         road = self._everywhere if grid is None else self._where_occupied
         if len(at) == 0:
             road = self._nowhere
+        params, grid = self._on_mesh(params, grid)
         numbers, samples = road(params, grid, at, camera, tick)
         normal = numbers[:, 5:] if self._normals else None
         return Seen(numbers[:, :3], numbers[:, 3], numbers[:, 4], samples, normal)
@@ -115,7 +149,7 @@ class Renderer:
         each = 2 * sampling.coarse + sampling.fine
         numbers = np.zeros((len(at), 8 if self._normals else 5), np.float32)
         for chunk in self._chunks(np.arange(len(at)), self.rays):
-            length = _length(chunk, self.rays)
+            length = self._length(chunk, self.rays)
             pixels = self._whole(params, _filled(at, chunk, length), camera)
             numbers[chunk] = np.asarray(pixels)[: len(chunk)]
             tick(len(chunk))
@@ -125,7 +159,7 @@ class Renderer:
         """Samples in occupied cells, a few a round; a ray that is opaque asks no more."""
         parts = []
         for chunk in self._chunks(np.arange(len(at)), self.rays_that_look):
-            length = _length(chunk, self.rays_that_look)
+            length = self._length(chunk, self.rays_that_look)
             found = self._find(params, grid, _filled(at, chunk, length), camera)
             parts.append([np.asarray(v)[: len(chunk)] for v in found])
         t_near, words, counts, behind = map(np.concatenate, zip(*parts, strict=True))
@@ -136,7 +170,7 @@ class Renderer:
         tick(len(at) - len(alive))
         while len(alive):
             for chunk in self._chunks(alive, self.rays):
-                length = _length(chunk, self.rays)
+                length = self._length(chunk, self.rays)
                 cut = (_filled(v, chunk, length) for v in (at, t_near, words, counts, seen, rank))
                 seen[chunk] = np.asarray(self._advance(params, *cut, camera))[: len(chunk)]
             rank[alive] += SAMPLES_A_ROUND
@@ -201,17 +235,24 @@ class Renderer:
         origin, direction = self._space.entered(origin, view, self.model.stages)
         return origin, direction, view
 
-    @staticmethod
-    def _chunks(which: np.ndarray, length: int) -> Iterator[np.ndarray]:
+    def _chunks(self, which: np.ndarray, length: int) -> Iterator[np.ndarray]:
         """Parts of that length, and what is left over in parts of a FEW-th of it."""
         whole = len(which) - len(which) % length
         for start in range(0, whole, length):
             yield which[start : start + length]
-        few = _few(length)
+        few = self._few(length)
         # one large chunk with gaps costs less than many small ones that fill it
         each = few if len(which) - whole <= length // 2 else length
         for start in range(whole, len(which), each):
             yield which[start : start + each]
+
+    def _few(self, length: int) -> int:
+        return max(length // self._among // FEW, 1) * self._among
+
+    def _length(self, chunk: np.ndarray, length: int) -> int:
+        """Of the two lengths that there are programs for, that which a chunk is filled up to."""
+        few = self._few(length)
+        return few if len(chunk) <= few else length
 
 
 def rays_in_memory(model: Model, normals: bool = False) -> int:
@@ -233,15 +274,6 @@ def rays_in_memory(model: Model, normals: bool = False) -> int:
     numbers = (3 * (given + handed_on) + 2 * widest + 16) * samples
     rays = config.rendering.memory * 2**20 // (4 * numbers * (2 if normals else 1))
     return 2 ** int(np.log2(min(max(rays, 1), 32768)))
-
-
-def _few(length: int) -> int:
-    return max(length // FEW, 1)
-
-
-def _length(chunk: np.ndarray, length: int) -> int:
-    """Of the two lengths that there are programs for, that which a chunk is filled up to."""
-    return _few(length) if len(chunk) <= _few(length) else length
 
 
 def _filled(values: np.ndarray, chunk: np.ndarray, length: int) -> np.ndarray:

@@ -4,11 +4,12 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import jax.numpy as jnp
+import jax
+import numpy as np
 
 from data.errors import InputError
 from data.scene import Split
-from nerf import changes, digest
+from nerf import changes, digest, processes
 from nerf.checkpoint import Checkpoints, Memo
 from nerf.config import Config, as_dict, replace_text, write
 from nerf.console import console
@@ -22,7 +23,7 @@ DATA = "data.json"
 def keep_data(split: Split, run: Path) -> str:
     """Writes the digests of a run's training pictures, and returns one of them all."""
     told = digest.of_pictures(split)
-    replace_text(run / DATA, json.dumps(told, indent=1) + "\n")
+    processes.by_first(lambda: replace_text(run / DATA, json.dumps(told, indent=1) + "\n"))
     return digest.of_all(told)
 
 
@@ -64,9 +65,10 @@ def restored(
     state, memo = checkpoints.restore(like)
     at = int(state.step)
     checkpoints.drop([step for step in checkpoints.steps if step > at])
-    write(config, run / CONFIG)
+    processes.by_first(lambda: write(config, run / CONFIG))
     if config.seed not in memo.seeds:
-        state = state._replace(seed=jnp.uint32(config.seed))
+        seed = jax.device_put(np.uint32(config.seed), state.seed.sharding)
+        state = state._replace(seed=seed)
         memo = memo._replace(seeds=(config.seed,))
     return state, memo._replace(
         config=as_dict(config),

@@ -27,6 +27,7 @@ from calculus import radiance
 from calculus.radiance import sampling
 from data.errors import InputError
 from data.scene import Scene, Split
+from nerf import processes
 from nerf.cameras import Cameras
 from nerf.config import Config
 
@@ -166,10 +167,10 @@ def resolved(config: Config, scene: Scene) -> Config:
     training = config.training
     if training.spread is None:
         training = replace(training, spread=SPREAD[kind])
-    field, pictures = config.field, scene.splits["train"].pictures
+    field, split = config.field, scene.splits["train"]
     learnt = EXPOSURE_AND_BACKDROP[kind]
     asked = bool(training.exposure or field.backdrop)
-    if (learnt or asked) and any((picture[..., 3] < 255).any() for picture in pictures):
+    if (learnt or asked) and any(processes.exchange(_transparent(split))):
         if asked:
             raise InputError(
                 f"{scene.path}: has transparent pictures, which are laid over a background: leave "
@@ -181,8 +182,13 @@ def resolved(config: Config, scene: Scene) -> Config:
     if field.backdrop is None:
         field = replace(field, backdrop=learnt)
     nearest = scene.nearest if config.data.nearest is None else config.data.nearest
-    data = replace(config.data, space=kind, slope=slope, pictures=len(pictures), nearest=nearest)
+    data = replace(config.data, space=kind, slope=slope, pictures=len(split), nearest=nearest)
     return replace(config, data=data, training=training, field=field)
+
+
+def _transparent(split: Split) -> bool:
+    """Whether some picture is, of those that this process has read."""
+    return any(bool((picture[..., 3] < 255).any()) for picture in split.pictures)
 
 
 def seen_at_depth_one(*splits: Split) -> tuple[float, float]:

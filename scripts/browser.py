@@ -8,7 +8,6 @@ import io
 import os
 import queue
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -24,7 +23,6 @@ from jaxtyping import UInt8
 from PIL import Image
 from playwright.sync_api import Browser, Page, Playwright, Request, ViewportSize
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
     "--no-sandbox",  # containers lack what the sandbox asks of the kernel
     "--disable-dev-shm-usage",
@@ -35,12 +33,6 @@ FLAGS = (
 VIEWPORT: ViewportSize = {"width": 1200, "height": 750}
 PATIENCE = 60.0
 """How long something that comes at all may take on a loaded machine, seconds."""
-
-
-def find() -> str | None:
-    """Where the browser is, or None."""
-    named = os.environ.get("NERF_BROWSER")
-    return shutil.which(named) if named else next(filter(None, map(shutil.which, NAMES)), None)
 
 
 def launch(playwright: Playwright, path: str) -> Browser:

@@ -18,6 +18,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from nerf.doctor import programs
 from nerf.opened import config_of
 from scripts import browser, panel
 from scripts.browser import Served, drag, launch, served, settled, until
@@ -115,7 +116,7 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("out", type=Path)
     told = parser.parse_args()
-    path = browser.find()
+    path = programs.chromium()
     if path is None:
         raise SystemExit("no chromium found: apt-get install chromium, or NERF_BROWSER=PATH")
     told.out.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,13 @@
 import os
 from pathlib import Path
 
+# most of the suite's time is compilation: what one worker, one process or an emptied cache has
+# compiled the others read. Said before JAX is imported, and to the commands that tests start
+os.environ.setdefault(
+    "JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / "build" / "programs")
+)
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+
 import jax
 import pytest
 

@@ -12,9 +12,9 @@ import jax.numpy as jnp
 from calculus.radiance.stream import Stream
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Rule:
-    """One derivative by hand.
+    """One derivative by hand. A rule equals itself alone: programs are kept for it.
 
     `example` draws the arguments for one ray (or point, or sample) from a key, in the default
     float type and away from kinks. `shared` says which of them a batch has in common (weights of a

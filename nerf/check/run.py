@@ -116,10 +116,7 @@ def check_run(
     tick: Callable[[str], Any] = lambda what: None,
 ) -> Found:
     """Checks one batch of `rays` rays; `tick` is told what comes next."""
-    # room for all of these rays, wherever they go: none is left out
-    room = min(rays * config.sampling.steps, config.training.samples)
-    training = replace(config.training, rays=rays, samples=room)
-    config = replace(config, training=training, derivatives="hand")
+    config = _of_so_many(config, rays)
     state = jax.tree.map(np.asarray, state)
     with jax.enable_x64(True):
         tick("gradients in float64")
@@ -131,7 +128,9 @@ def check_run(
         errors_64, frozen = _errors(calls), _frozen(step, calls)
         found = passed(step.loss(wide, batch), wide.params)
         tick("differences")
-        slopes = _slopes(step.loss(wide, batch, frozen), wide.params, gradient)
+        # in one program: step by step there are hundreds to compile
+        loss = jax.jit(lambda params: step.loss(wide, batch, frozen)(params))
+        slopes = _slopes(loss, wide.params, gradient)
     jax.clear_caches()  # JAX can't switch a program between the widths
     tick("gradients in float32")
     step, narrow = _prepared(config, state, split)
@@ -156,6 +155,28 @@ def check_run(
         ),
         foreign=tuple(found.foreign),
     )
+
+
+def check_gradients(
+    config: Config, state: TrainState, split: Split, rays: int
+) -> tuple[Parameter, ...]:
+    """One batch's gradient by hand against JAX's, for each array of parameters, in both widths."""
+    config = _of_so_many(config, rays)
+    state = jax.tree.map(np.asarray, state)
+    with jax.enable_x64(True):
+        step, wide = _prepared(config, state, split)
+        batch = step.batch(wide)
+        _, gaps_64 = _gradient_and_gaps(step, wide, batch)
+    jax.clear_caches()  # JAX can't switch a program between the widths
+    _, gaps_32 = _gradient_and_gaps(*_prepared(config, state, split), batch)
+    return tuple(Parameter(name, gaps_64[name], gaps_32[name]) for name in gaps_64)
+
+
+def _of_so_many(config: Config, rays: int) -> Config:
+    """The config by hand, with room for all of these rays wherever they go: none is left out."""
+    room = min(rays * config.sampling.steps, config.training.samples)
+    training = replace(config.training, rays=rays, samples=room)
+    return replace(config, training=training, derivatives="hand")
 
 
 def _prepared(config: Config, state: TrainState, split: Split) -> tuple[Step, TrainState]:

@@ -3,9 +3,13 @@
 import importlib
 import sys
 
+import jax
+
 from data.errors import InputError
+from nerf import processes
 from nerf.cli.parse import MISTAKE, nearest
 from nerf.machine import prepare
+from nerf.processes import life
 
 COMMANDS = {
     "train": "Fit a field to a scene's photographs.",
@@ -21,6 +25,7 @@ COMMANDS = {
     "inspect": "Look a scene over before it is trained.",
     "photos": "Make a scene from photographs or a video.",
     "check": "Hold derivatives by hand against JAX's.",
+    "doctor": "Look this machine over: is it ready, and what mends it.",
     "demo": "Train on a bundled scene, evaluate, render an orbit: everything once.",
     "scenes": "List the scenes that come with the project.",
 }
@@ -29,16 +34,22 @@ COMMANDS = {
 
 def main(arguments: list[str] | None = None) -> None:
     """Runs one command and exits: 0 done, 2 a mistake that the user can mend, 130 interrupted."""
+    line = ""
     try:
         code = _run(sys.argv[1:] if arguments is None else arguments)
     except InputError as error:
-        print(f"nerf: {error}", file=sys.stderr)
+        line = str(error)
+        if processes.is_first():
+            print(f"nerf: {line}", file=sys.stderr)
+        elif not isinstance(error, processes.SharedError):
+            print(f"nerf: process {jax.process_index()}: {line}", file=sys.stderr)
         code = MISTAKE
     except OSError as error:
         print(f"nerf: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
         code = MISTAKE
     except (RuntimeError, MemoryError) as error:
         if isinstance(error, RuntimeError) and "RESOURCE_EXHAUSTED" not in str(error):
+            life.failed(error)
             raise
         print(
             "nerf: out of memory; lower rendering.memory, training.samples or field.log2_rows; "
@@ -49,6 +60,7 @@ def main(arguments: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         print("nerf: interrupted", file=sys.stderr)
         code = 130
+    life.end(code, line)
     sys.exit(code)
 
 

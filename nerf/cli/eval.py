@@ -6,18 +6,20 @@ from typing import Literal
 
 import tyro
 
-from nerf import receipt
+from nerf import devices, processes, receipt
+from nerf.cli.join import join
 from nerf.cli.parse import at_least_one, parse
 from nerf.console import bar, console
 from nerf.evaluate import BACKGROUND, evaluate
 from nerf.opened import Opened, open_run
 from nerf.plan.fit import rendering_explained
+from nerf.processes import Joining, life
 from nerf.render import Renderer
 from nerf.report import evaluation as report
 
 
 @dataclass(frozen=True)
-class Arguments:
+class Arguments(Joining):
     """Render the held-out views of a run; write RUN/eval: metrics.json, pictures, a page."""
 
     run: tyro.conf.Positional[Path]
@@ -36,6 +38,7 @@ def run(arguments: list[str]) -> int:
     """Runs the command; returns its exit code."""
     told: Arguments = parse(Arguments, arguments, "eval")
     at_least_one(views=told.views)
+    join(told)
     evaluate_run(told.run, told.split, told.views, told.scene, told.exposure)
     return 0
 
@@ -48,7 +51,9 @@ def evaluate_run(
     exposure: bool = False,
 ) -> dict:
     """Renders held-out views of a run and writes RUN/eval; `exposure` as `evaluate` has it."""
-    return evaluate_opened(open_run(run, scene), split_name, views, exposure)
+    opened = open_run(run, scene)
+    life.begin(run, "start all again")
+    return evaluate_opened(opened, split_name, views, exposure)
 
 
 def evaluate_opened(
@@ -59,12 +64,10 @@ def evaluate_opened(
     split = opened.scene(split_name).splits[split_name]
     count = len(split) if views is None else min(views, len(split))
     chosen = [k * len(split) // count for k in range(count)]
-    with (
-        rendering_explained(opened.config),
-        bar("evaluate", count * split.width * split.height) as tick,
-    ):
+    pixels = len(processes.own(chosen)) * split.width * split.height
+    with rendering_explained(opened.config), bar("evaluate", pixels) as tick:
         metrics = evaluate(
-            Renderer(opened.model, BACKGROUND),
+            Renderer(opened.model, BACKGROUND, mesh=devices.mesh_here()),
             state.shown,
             state.grid,
             split,
@@ -76,6 +79,8 @@ def evaluate_opened(
             exposure,
             int(state.step),
         )
+    if not processes.is_first():
+        return metrics
     receipt.evaluated(run, int(state.step), metrics)
     page = report.write(run)
     console.print(

@@ -8,6 +8,7 @@ from typing import Literal
 import tyro
 
 from data.errors import InputError
+from nerf.cli.join import join
 from nerf.cli.parse import at_least_one, parse
 from nerf.console import console
 from nerf.evaluate import BACKGROUND
@@ -17,10 +18,11 @@ from nerf.film.make import Request, make, refuse_too_many
 from nerf.opened import open_run
 from nerf.paths.choose import Shot, splits
 from nerf.plan.fit import rendering_explained
+from nerf.processes import Joining, life
 
 
 @dataclass(frozen=True)
-class Arguments:
+class Arguments(Joining):
     """Render a run along a camera path. An interrupted film goes on where it ended."""
 
     run: tyro.conf.Positional[Path]
@@ -67,6 +69,7 @@ def run(arguments: list[str]) -> int:
         raise InputError("--show: name colour, depth, opacity, normals, or several of them")
     if len(set(told.show)) < len(told.show):
         raise InputError(f"--show {' '.join(told.show)}: names one twice")
+    join(told)
     shot = Shot(told.path, told.frames, told.fps, _size(told.resolution), told.fov, told.easing)
     render_run(told.run, told.out, shot, told.show, told.background, told.overwrite, told.scene)
     return 0
@@ -85,6 +88,7 @@ def render_run(
     check(out, overwrite)
     wanted = splits(shot.path)
     opened = open_run(run, scene)
+    life.begin(run, "the same command on all goes on with the frames that are left")
     request = Request(out, shot, show, background, overwrite)
     with rendering_explained(opened.config):
         made = make(opened, opened.scene(*wanted), request)

@@ -13,10 +13,12 @@ import tyro
 from data.errors import InputError
 from data.load import load
 from data.scene import Scene
-from nerf import frame, lock, receipt, space
+from data.share import Share
+from nerf import devices, frame, lock, processes, receipt, space
 from nerf import run as folder
 from nerf.checkpoint import Checkpoints, Memo
 from nerf.cli.eval import evaluate_opened
+from nerf.cli.join import join
 from nerf.cli.parse import parse
 from nerf.config import Config, as_dict, check, read
 from nerf.console import console, say_device
@@ -26,6 +28,7 @@ from nerf.microscope import record
 from nerf.microscope.record import Ray, Recorder
 from nerf.opened import Opened, scene_of
 from nerf.plan.fit import explained, fitted
+from nerf.processes import Joining, life
 from nerf.rays import Photographs
 from nerf.resume import as_it_was, keep_data, restored
 from nerf.train import Step, TrainState, start
@@ -35,7 +38,7 @@ from nerf.viewer.training import watched
 
 
 @dataclass(frozen=True)
-class Arguments(Config):
+class Arguments(Config, Joining):
     """Fit a field to a scene's photographs. Writes a run folder, and names it."""
 
     config: tyro.conf.Positional[Path | None] = None
@@ -68,9 +71,12 @@ def run(arguments: list[str]) -> int:
     elif first.config is not None:
         default = read(first.config)
     # the file's settings are the defaults, the flags go over them
-    told = parse(Arguments, arguments, "train", as_config(Arguments, default))
+    told: Arguments = parse(Arguments, arguments, "train", as_config(Arguments, default))
     if told.resume is not None and told.run != default.run:
         raise InputError(f"--run {told.run}: a resumed run stays in its folder, {told.resume}")
+    join(told)
+    if processes.several() and (told.view or told.record_ray):
+        raise InputError("--view and --record-ray watch a run of one process; leave --distributed")
     if told.view:
         free_port(told.host, told.port)  # what can't be served is said before a run begins
     watching = [partial(watched, host=told.host, port=told.port)] if told.view else []
@@ -96,47 +102,52 @@ def train_run(
     `accept_changes` as `nerf.resume` has it, `until` as `nerf.train.train`.
     """
     began = time.perf_counter()
-    scene = scene_of(check(config), ("train",), resume)
+    check(config)
+    if resume is None:  # a run that goes on stays what it is
+        config = check(devices.resolved(config))
+    mesh = devices.mesh_of(config)
+    share = devices.share_of(mesh)
+    scene = processes.together(lambda: scene_of(config, ("train",), resume, share))
     split = scene.splits["train"]
-    config = fitted(config, split, resumed=resume is not None)
+    count = 1 if mesh is None else mesh.size
+    config = fitted(config, split, count, resumed=resume is not None)
     for ray in rays:
         record.check(ray, split)
-    run = (
-        resume
-        or config.run
-        or _unused(Path("runs"), f"{scene.name}-{time.strftime('%Y%m%d-%H%M%S')}")
-    )
+    dated = f"{scene.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    run = resume or config.run or Path(processes.of_first(str(_unused(Path("runs"), dated))))
     config = replace(config, scene=scene.path.resolve(), run=run)
-    if resume is None:  # a run that goes on stays what it is
-        config = space.resolved(config, _with_all_cameras(config, scene))
-        folder.make(run)
-    with (
-        lock.held(run, f"{run}: another process is training it; wait, or name another --run"),
-        ExitStack() as stack,
-    ):
-        stack.enter_context(explained(config, split))
+    if resume is None:
+        config = space.resolved(config, _with_all_cameras(config, scene, share))
+        processes.by_first(lambda: folder.make(run))
+    with ExitStack() as stack:
+        processes.by_first(lambda: stack.enter_context(lock.held(run, HELD.format(run=run))))
+        life.begin(run, f"start all again with --resume {run}")
+        stack.enter_context(explained(config, split, count))
         checkpoints = Checkpoints(run, config.training.checkpoints)
-        stack.callback(checkpoints.close)
+        stack.push(partial(_closed, checkpoints))
         checkpoints.clear()
         changed: list[str] = []
         if resume is None:
-            folder.create(run, config)
-            frame.keep(scene, run)
+            processes.by_first(lambda: folder.create(run, config))
+            processes.by_first(lambda: frame.keep(scene, run))
         else:
             config, changed = as_it_was(config, split, run, checkpoints, accept_changes)
         model, state = start(config)
+        step = Step(model, Photographs.of(split, mesh), mesh)
+        state = step.placed(state)
         if resume is None:
             memo = Memo(as_dict(config), keep_data(split, run))
         else:
             state, memo = restored(checkpoints, state, config, split, run, changed)
         _say(config, scene, state)
-        step = Step(model, Photographs.of(split))
         listeners = [stack.enter_context(watch(model, scene, run)) for watch in watching]
         if rays:
             listeners.append(Recorder(rays, run, model, split, scene.scale))
         ended = fit(step, state, memo, run, checkpoints, listeners, until)
-        opened = Opened(run, config, model, ended.state, ended.memo.seconds)
-        receipt.write(opened, ended.memo, ended.code, time.perf_counter() - began)
+        last = step.fetched(ended.state)
+        opened = Opened(run, config, model, last, ended.memo.seconds)
+        if processes.is_first():
+            receipt.write(opened, ended.memo, ended.code, time.perf_counter() - began)
         if ended.code == 0 and config.evaluate:
             _evaluate(opened)
         return run, ended.code
@@ -154,6 +165,7 @@ def _say(config: Config, scene: Scene, state: TrainState) -> None:
         f"scene    {scene.name}: {len(split)} pictures of {split.width}x{split.height}, "
         f"{config.data.space}\n"
         f"run      {config.run}: {a_step} a step, derivatives by {config.derivatives}"
+        f"{devices.said(config)}"
     )
 
 
@@ -165,11 +177,20 @@ def _evaluate(opened: Opened) -> None:
         console.print(f"held out nothing is measured: {error}", markup=False)
 
 
-def _with_all_cameras(config: Config, scene: Scene) -> Scene:
+def _closed(checkpoints: Checkpoints, kind: type | None, *error: object) -> None:
+    """Of several processes one that fails leaves at once: the others wait for another program."""
+    if kind is None or not processes.several():
+        checkpoints.close()
+
+
+HELD = "{run}: another process is training it; wait, or name another --run"
+
+
+def _with_all_cameras(config: Config, scene: Scene, share: Share) -> Scene:
     """The scene with all its splits, where what the cameras see sets the bounds of space."""
     if space.kind_of(config, scene) != "forward":
         return scene
-    return load(scene.path, config.data.downscale, config.data.bound)
+    return load(scene.path, config.data.downscale, config.data.bound, share=share)
 
 
 def _unused(folder: Path, name: str) -> Path:

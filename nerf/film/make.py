@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from data.errors import InputError
 from data.scene import Camera, Scene
-from nerf import memory
+from nerf import devices, memory, processes
 from nerf.console import bar, console
 from nerf.film import write
 from nerf.film.look import Look, distances
@@ -55,13 +56,15 @@ class Made(NamedTuple):
 
 
 def make(opened: Opened, scene: Scene, request: Request) -> Made:
-    """Renders a film, going on where an interrupted one of the same kind ended.
+    """Renders a film, going on where an interrupted one of the same kind ended. Processes take
+    frames in turn; the first keeps account of them, and makes the film.
 
     InputError for what can't be filmed, before anything is rendered but a few small views.
     """
     write.check(request.out, request.overwrite)
     space = Space.of(opened.config)
-    renderer = Renderer(opened.model, request.background, "normals" in request.shows)
+    normals = "normals" in request.shows
+    renderer = Renderer(opened.model, request.background, normals, devices.mesh_here())
     state = opened.state
 
     def small(camera: Camera):
@@ -89,7 +92,11 @@ def make(opened: Opened, scene: Scene, request: Request) -> Made:
     size = look.size(width, height)
     write.check_size(request.out, *size)
     reel = Reel(request.out, receipt(opened, request, views), len(views))
-    with reel.opened() as kept:
+    with ExitStack() as stack:
+        held: list[list[int]] = []
+        processes.by_first(lambda: held.append(stack.enter_context(reel.opened())))
+        kept = processes.of_first(held[0] if held else [])
+        reel.told = processes.of_first(reel.told)
         if kept:
             console.print(f"frames   kept {len(kept)} of {len(views)} frames, rendered before")
         if "depth" in request.shows:
@@ -97,9 +104,10 @@ def make(opened: Opened, scene: Scene, request: Request) -> Made:
                 spread = np.linspace(0, len(views) - 1, min(LOOKED_AT, len(views)))
                 found = [small(views[int(k)]) for k in np.unique(spread.round())]
                 scale = Scale.of(np.concatenate(found) / scene.scale, FARTHEST[space.kind])
-                reel.note(distances=list(scale))
+                processes.by_first(lambda: reel.note(distances=list(scale)))
+                reel.told = processes.of_first(reel.told)
             look = look._replace(distances=Scale(*reel.told["distances"]))
-        left = sorted(set(range(len(views))) - set(kept))
+        left = processes.own(sorted(set(range(len(views))) - set(kept)))
         try:
             with bar("render", len(left) * width * height) as tick:
                 for k in left:
@@ -108,8 +116,9 @@ def make(opened: Opened, scene: Scene, request: Request) -> Made:
         except KeyboardInterrupt:
             console.print("frames   those done are kept: the same command goes on with the rest")
             raise
+        processes.exchange(None)  # all frames are there
         try:
-            reel.finish(views.fps, request.overwrite)
+            processes.by_first(lambda: reel.finish(views.fps, request.overwrite))
         except (InputError, KeyboardInterrupt):
             console.print("frames   all are kept: the same command makes the film of them")
             raise

@@ -14,7 +14,7 @@ from typing import Any
 
 from data.errors import InputError
 from data.scene import Split
-from nerf import memory
+from nerf import memory, processes
 from nerf.config import Config, check
 from nerf.console import console
 from nerf.occupancy import BITS
@@ -40,8 +40,13 @@ def pictures_of(split: Split | None) -> Pictures:
 
 
 def limit_of(config: Config) -> int:
-    """Bytes that training may take of a device: as the config says, or all; 0 if unknown."""
-    return memory.available() if config.memory is None else memory.bytes_of(config.memory)
+    """Bytes that training may take of a device: as the config says, or all; 0 if unknown.
+
+    Of several processes all go by the one that has least.
+    """
+    if config.memory is not None:
+        return memory.bytes_of(config.memory)
+    return min(processes.exchange(memory.available()))
 
 
 def fitted(config: Config, split: Split | None, devices: int = 1, resumed: bool = False) -> Config:

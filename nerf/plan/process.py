@@ -16,7 +16,8 @@ that is left behind beside it. Programs that were compiled before, and lie on di
 (nerf/machine.py), cost less than COMPILING: the plan is that of a first run.
 
 STARTED, COMPILING and EVALUATING are measured and not derived: x86_64, 2 cores, JAX 0.10.2,
-2026-11-30 (docs/memory.md). On an accelerator the device has what is its own, the process is beside.
+2026-11-30, by scripts/memory.py. On an accelerator the device has what is its own; the process is
+beside it.
 """
 
 from typing import NamedTuple
@@ -35,7 +36,7 @@ STARTED = 400 * 10**6
 COMPILING = {"occupied": 500 * 10**6, "hierarchical": 200 * 10**6}
 """Bytes, of the programs of a strategy."""
 EVALUATING = 230 * 10**6
-"""Bytes, of what measuring held-out views adds in the end: programs, drawing, pictures."""
+"""Bytes that measuring held-out views adds when training is done: programs, drawing, pictures."""
 COMPILING_A_LEVEL = 22 * 10**6
 """Bytes, of the programs' part for one table: there and back, in the march and in the update."""
 COMPILING_A_LAYER = 4 * 10**6

@@ -6,9 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from data.scene import Scene
-from nerf.console import LOG_EVERY, console
+from nerf.console import console
 from nerf.field import Model
 from nerf.fit import Listener
+from nerf.log import EVERY
 from nerf.report.record import curve
 from nerf.train import Progress, TrainState
 from nerf.viewer.live import Live
@@ -80,7 +81,7 @@ def _add(live: Live, since: dict, told: Progress) -> None:
     since["rays"] += told.rays
     since["steps"] += 1
     passed = told.seconds - since["seconds"]
-    if (told.step % LOG_EVERY and told.fraction < 1) or passed <= 0:
+    if (told.step % EVERY and told.fraction < 1) or passed <= 0:
         return
     live.curve.add(
         step=told.step,

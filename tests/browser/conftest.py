@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import sync_playwright
 
+from nerf.doctor.programs import chromium
 from nerf.opened import Opened, open_run
-from scripts.browser import PATIENCE, Served, Watch, find, launch, served
+from scripts.browser import PATIENCE, Served, Watch, launch, served
 from tests.nerf.conftest import MARBLES, ROOT
 
 NONE_FOUND = "no chromium found: apt-get install chromium, or NERF_BROWSER=PATH"
@@ -48,7 +49,7 @@ def nerf(*arguments: object) -> str:
 @pytest.fixture(scope="package")
 def path_of_browser() -> str:
     """Where the browser is. NERF_BROWSER_REQUIRED=1 makes its absence a failure."""
-    path = find()
+    path = chromium()
     if path is None:
         if os.environ.get("NERF_BROWSER_REQUIRED", "0") not in ("", "0"):
             pytest.fail(NONE_FOUND)

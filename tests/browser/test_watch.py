@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from scripts.browser import find, picture, until
+from nerf.doctor.programs import chromium
+from scripts.browser import picture, until
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def test_webgl_is_drawn_and_seen(show, page, watch):
 
 def test_a_browser_that_is_not_there_is_none(monkeypatch, tmp_path):
     monkeypatch.setenv("NERF_BROWSER", str(tmp_path / "nothing"))
-    assert find() is None
+    assert chromium() is None
     monkeypatch.delenv("NERF_BROWSER")
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert find() is None
+    assert chromium() is None

@@ -2,9 +2,13 @@
 
 A law takes a `Rule` and a seed and raises AssertionError where the rule breaks it. All but those
 named for float32 run in float64; the suite turns on strict dtype and rank promotion around each.
+
+What a law asks of a rule is one program, kept from seed to seed: step by step each is compiled
+alone, for each shape.
 """
 
 import contextlib
+import functools
 from collections.abc import Callable
 
 import jax
@@ -16,22 +20,67 @@ from calculus.ledger import Rule
 from tests.calculus.streams import stream_is_its_rays
 from tests.calculus.truth import pullback_by_oracle
 
+_of_rule = functools.partial(jax.jit, static_argnums=0)
+"""A program for each rule, and for what else is no array."""
+
+
+@_of_rule
+def pulled(rule: Rule, arguments: tuple, bar) -> tuple:
+    """The value by hand, and the cotangents of the arguments for one of the value."""
+    return _value_and_bars(rule.by_hand, arguments, bar)
+
+
+@_of_rule
+def pulled_by_jax(rule: Rule, arguments: tuple, bar) -> tuple:
+    """The same by JAX."""
+    return _value_and_bars(rule.by_jax, arguments, bar)
+
+
+def _value_and_bars(f, arguments, bar):
+    value, pull = jax.vjp(f, *arguments)
+    return value, pull(bar)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _pulled_mapped(rule, axes, arguments, bar):
+    return _value_and_bars(jax.vmap(rule.by_hand, in_axes=axes), arguments, bar)
+
+
+@_of_rule
+def _value(rule, arguments):
+    return rule.by_hand(*arguments)
+
+
+@_of_rule
+def _jacobian(rule, arguments):
+    return rule.jacobian(*arguments)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _jacobian_by_jax(rule, argnums, arguments):
+    return jax.jacrev(rule.by_jax, argnums=argnums)(*arguments)
+
+
+@_of_rule
+def _pushed_by_jax(rule, arguments, tangents):
+    return jax.jvp(rule.by_jax, arguments, tangents)[1]
+
 
 def pullback_is_jax(rule: Rule, seed: int) -> None:
     """1. The pullback by hand is the pullback by JAX, for a random cotangent."""
     arguments = rule.example(jax.random.key(seed))
-    value, by_hand = jax.vjp(rule.by_hand, *arguments)
-    value_by_jax, by_jax = jax.vjp(rule.by_jax, *arguments)
+    bar = random_like(jax.eval_shape(rule.by_hand, *arguments), seed)
+    value, by_hand = pulled(rule, arguments, bar)
+    value_by_jax, by_jax = pulled_by_jax(rule, arguments, bar)
     _same(value, value_by_jax, 1e-12)
-    bar = random_like(value, seed)
-    _same(by_hand(bar), by_jax(bar), 1e-10)
+    _same(by_hand, by_jax, 1e-10)
 
 
 def jacobian_is_jax(rule: Rule, seed: int) -> None:
     """2. The Jacobian by hand is the Jacobian by JAX, in shape and in every entry."""
     arguments = rule.example(jax.random.key(seed))
     every = tuple(range(len(arguments))) if len(arguments) > 1 else 0
-    _same(rule.jacobian(*arguments), jax.jacrev(rule.by_jax, argnums=every)(*arguments), 1e-10)
+    _same(_jacobian(rule, arguments), _jacobian_by_jax(rule, every, arguments), 1e-10)
 
 
 def agrees_with_finite_differences(rule: Rule, seed: int) -> None:
@@ -90,30 +139,31 @@ def batch_is_its_rays(rule: Rule, seed: int) -> None:
         for k in range(len(rows[0]))
     )
     axes = tuple(None if k in rule.shared else 0 for k in range(len(batch)))
-    values = [rule.by_hand(*row) for row in rows]
+    values = [_value(rule, row) for row in rows]
     stacked = jax.tree.map(lambda *v: jnp.stack(v), *values)
-    _same(jax.vmap(rule.by_hand, in_axes=axes)(*batch), stacked, 1e-12)
     bar = random_like(stacked, seed)
     bars = [jax.tree.map(lambda b, i=i: b[i], bar) for i in range(len(rows))]
-    pulled = [jax.vjp(rule.by_hand, *row)[1](b) for row, b in zip(rows, bars, strict=True)]
+    bars_of_rows = [pulled(rule, row, b)[1] for row, b in zip(rows, bars, strict=True)]
     expected = tuple(
         jax.tree.map(
             (lambda *v: sum(v)) if k in rule.shared else (lambda *v: jnp.stack(v)),
-            *(p[k] for p in pulled),
+            *(p[k] for p in bars_of_rows),
         )
         for k in range(len(batch))
     )
-    _, pull = jax.vjp(jax.vmap(rule.by_hand, in_axes=axes), *batch)
-    _same(pull(bar), expected, 1e-12)
-    value, pull = jax.vjp(rule.by_hand, *batch)
+    mapped, mapped_bars = _pulled_mapped(rule, axes, batch, bar)
+    _same(mapped, stacked, 1e-12)
+    _same(mapped_bars, expected, 1e-12)
     if rule.reduces:  # one number for the whole batch: the sum of its rays'
+        value, pulled_whole = pulled(rule, batch, jnp.ones(()))
         _same(value, sum(values), 1e-12)
-        ones = [jax.vjp(rule.by_hand, *row)[1](jnp.ones(())) for row in rows]
+        ones = [pulled(rule, row, jnp.ones(()))[1] for row in rows]
         expected = tuple(jnp.stack([p[k] for p in ones]) for k in range(len(batch)))
-        _same(pull(jnp.ones(())), expected, 1e-12)
+        _same(pulled_whole, expected, 1e-12)
     else:
+        value, pulled_whole = pulled(rule, batch, bar)
         _same(value, stacked, 1e-12)
-        _same(pull(bar), expected, 1e-12)
+        _same(pulled_whole, expected, 1e-12)
 
 
 def float32_survives_the_limits(rule: Rule, seed: int) -> None:
@@ -135,13 +185,13 @@ def limits_are_jax(rule: Rule, seed: int) -> None:
     """
     for name, arguments in rule.limits.items():
         arguments = in_float64(arguments)
-        value, pull = jax.vjp(rule.by_hand, *arguments)
-        bar = random_like(value, seed)
+        bar = random_like(jax.eval_shape(rule.by_hand, *arguments), seed)
         if name in rule.beyond_jax:
             truth = pullback_by_oracle(rule, arguments, bar)
         else:
-            truth = jax.vjp(rule.by_jax, *arguments)[1](bar)
-        for found in (pull(bar), _contracted(rule.jacobian(*arguments), bar)):
+            truth = pulled_by_jax(rule, arguments, bar)[1]
+        by_jacobian = _contracted(_jacobian(rule, arguments), bar)
+        for found in (pulled(rule, arguments, bar)[1], by_jacobian):
             for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(truth), strict=True):
                 np.testing.assert_allclose(
                     a, b, rtol=1e-10, atol=1e-30, err_msg=f"{rule.name}, {name}"
@@ -155,7 +205,7 @@ def is_the_standard_derivative(rule: Rule, seed: int) -> None:
     differences.
     """
     arguments = rule.example(jax.random.key(seed))
-    found = rule.jacobian(*arguments)
+    found = _jacobian(rule, arguments)
     for k, by_hand in enumerate(found if len(arguments) > 1 else (found,)):
 
         def f(x, k=k):
@@ -164,7 +214,7 @@ def is_the_standard_derivative(rule: Rule, seed: int) -> None:
         both = jax.jit(lambda x, f=f: (jax.jacfwd(f)(x), jax.jacrev(f)(x)))
         for by_jax in both(arguments[k]):
             _same(by_hand, by_jax, 1e-9)
-        differences = _central_differences(f, np.asarray(arguments[k], float))
+        differences = _central_differences(jax.jit(f), np.asarray(arguments[k], float))
         np.testing.assert_allclose(by_hand, differences, rtol=1e-5, atol=1e-6)
 
 
@@ -172,16 +222,16 @@ def tangents_and_cotangents_are_dual(rule: Rule, seed: int) -> None:
     """9. <y_bar, J x_dot> = <J^T y_bar, x_dot>: the Jacobian pushes, the pullback pulls, as one."""
     arguments = rule.example(jax.random.key(seed))
     tangents = random_like(arguments, seed + 1)
-    value, pull = jax.vjp(rule.by_hand, *arguments)
-    bar = random_like(value, seed)
-    jacobians = rule.jacobian(*arguments)
+    bar = random_like(jax.eval_shape(rule.by_hand, *arguments), seed)
+    _, bars = pulled(rule, arguments, bar)
+    jacobians = _jacobian(rule, arguments)
     jacobians = jacobians if len(arguments) > 1 else (jacobians,)
     pushed = sum(
         jnp.tensordot(J, dot, jnp.ndim(dot)) for J, dot in zip(jacobians, tangents, strict=True)
     )
-    _same(pushed, jax.jvp(rule.by_jax, arguments, tangents)[1], 1e-9)
-    pulled = sum(jnp.vdot(b, dot) for b, dot in zip(pull(bar), tangents, strict=True))
-    np.testing.assert_allclose(jnp.vdot(bar, pushed), pulled, rtol=1e-9, atol=1e-10)
+    _same(pushed, _pushed_by_jax(rule, arguments, tangents), 1e-9)
+    both = sum(jnp.vdot(b, dot) for b, dot in zip(bars, tangents, strict=True))
+    np.testing.assert_allclose(jnp.vdot(bar, pushed), both, rtol=1e-9, atol=1e-10)
 
 
 def float32_is_close(rule: Rule, seed: int) -> None:
@@ -230,14 +280,16 @@ def _close_in_float32(rule, name, arguments, seed, of_largest):
     # the same numbers on both sides: what float32 can't hold is no fault of the rule
     narrow = jax.tree.map(lambda v: v.astype(jnp.float32), wide)
     wide = jax.tree.map(lambda v: v.astype(jnp.float64), narrow)
-    value32, pull32 = jax.vjp(rule.by_hand, *narrow)
-    value64, pull64 = jax.vjp(rule.by_hand, *wide)
     bar64 = jax.tree.map(
-        lambda v: v.astype(jnp.float32).astype(jnp.float64), random_like(value64, seed)
+        lambda v: v.astype(jnp.float32).astype(jnp.float64),
+        random_like(jax.eval_shape(rule.by_hand, *wide), seed),
     )
     bar32 = jax.tree.map(lambda v: v.astype(jnp.float32), bar64)
-    pulled = pull32(bar32), pull64(bar64)
-    for got, want in ((value32, value64), pulled):
+    (value32, bars32), (value64, bars64) = (
+        pulled(rule, narrow, bar32),
+        pulled(rule, wide, bar64),
+    )
+    for got, want in ((value32, value64), (bars32, bars64)):
         for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
             assert a.dtype == jnp.float32, f"{rule.name}, {name}: {a.dtype} out of float32"
             assert jnp.all(jnp.isfinite(a)), f"{rule.name}, {name}: not finite: {a}"
@@ -275,10 +327,9 @@ def _contracted(jacobian, bar):
 
 
 def random_like(tree, seed):
-    leaves, structure = jax.tree.flatten(tree)
-    keys = jax.random.split(jax.random.key(seed + 1000), len(leaves))
-    drawn = [jax.random.normal(k, v.shape, v.dtype) for k, v in zip(keys, leaves, strict=True)]
-    return jax.tree.unflatten(structure, drawn)
+    """Standard normal numbers in the shapes and types of a tree of arrays."""
+    rng = np.random.default_rng(seed + 1000)
+    return jax.tree.map(lambda v: jnp.asarray(rng.standard_normal(v.shape), v.dtype), tree)
 
 
 def _same(got, want, tolerance):

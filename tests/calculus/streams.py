@@ -1,5 +1,6 @@
 """A rule on a packed stream, held against the rule of one ray."""
 
+import functools
 import itertools
 
 import jax
@@ -44,7 +45,7 @@ def _is_its_rays(rule, seed, rays, dtype, allowed):
         jax.random.normal(jax.random.key(seed + k), v.shape, dtype)
         for k, v in enumerate(jax.tree.leaves(shapes))
     ]
-    found = _value_and_pulled(rule.by_hand, arguments, bars, {"stream": stream})
+    found = _value_and_pulled(getattr(rule.page, rule.name), arguments, bars, {"stream": stream})
     of_one_ray = getattr(radiance, rule.name.removesuffix("_packed"))
     arguments, bars = ([_in_rows(v, stream) for v in part] for part in (arguments, bars))
     wanted = _value_and_pulled(of_one_ray, arguments, bars, {})
@@ -59,15 +60,12 @@ def _is_its_rays(rule, seed, rays, dtype, allowed):
         assert np.all(gap <= allowed * scale + 1e-30), f"{rule.name} in {dtype.__name__}"
 
 
+@functools.partial(jax.jit, static_argnums=0)
 def _value_and_pulled(f, arguments, bars, given):
     """All outputs and all cotangents; in one program, since there are many small steps."""
-
-    def both(arguments, bars, given):
-        value, pull = jax.vjp(lambda *v: f(*v, **given), *arguments)
-        outputs, structure = jax.tree.flatten(value)
-        return *outputs, *pull(jax.tree.unflatten(structure, bars))
-
-    return jax.jit(both)(arguments, bars, given)
+    value, pull = jax.vjp(lambda *v: f(*v, **given), *arguments)
+    outputs, structure = jax.tree.flatten(value)
+    return *outputs, *pull(jax.tree.unflatten(structure, bars))
 
 
 def _in_rows(v, stream):

@@ -3,7 +3,7 @@
 import pytest
 
 from nerf import console
-from nerf.console import metrics_log
+from nerf.log import metrics_log
 from nerf.train import Progress
 
 

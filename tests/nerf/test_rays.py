@@ -11,7 +11,16 @@ from data.scene import Split
 from nerf import occupancy
 from nerf.loss import slope_of_rays
 from nerf.occupancy import Occupancy
-from nerf.rays import DARK, RAYS_AT_ONCE, Photographs, Rays, drawn, packed, rays_of
+from nerf.rays import (
+    DARK,
+    RAYS_AT_ONCE,
+    Photographs,
+    Rays,
+    backgrounds,
+    drawn,
+    packed,
+    rays_of,
+)
 from nerf.space import Space
 from tests.nerf.conftest import prepared, small_grid
 
@@ -65,9 +74,9 @@ def test_photographs_are_laid_over_the_background(photographs, background):
     config = replace(config, data=replace(config.data, background=background))
     step, state = prepared(config, photographs)
     batch = step.batch(state)
-    rays = rays_of(batch, step.photographs, config, jax.random.key(0))
+    behind = backgrounds(config, jax.random.key(0), config.training.rays)
+    rays = rays_of(batch, step.photographs, config, behind)
     rgba = np.asarray(batch.rgba) / 255.0
-    behind = np.asarray(rays.background)
     expected = rgba[:, :3] * rgba[:, 3:] + behind * (1 - rgba[:, 3:])
     np.testing.assert_allclose(rays.photograph, expected, atol=1e-6)
     np.testing.assert_allclose(np.sum(rays.share), 1, rtol=1e-6)
@@ -118,12 +127,10 @@ def fog(x):
     return 25 * jnp.square(1 + x[:, 0] + 0.5 * x[:, 1])
 
 
-def occupied_steps(rays, grid, key):
+def occupied_steps(rays, grid, jitter):
     """Distances of each ray's steps in occupied cells."""
-    jitter = np.asarray(jax.random.uniform(key, (RAYS,)))
-    found = occupancy.find(
-        grid, rays.origin, rays.direction, jnp.asarray(jitter), Space("bounded", STEPS)
-    )
+    found = occupancy.find(grid, rays.origin, rays.direction, jitter, Space("bounded", STEPS))
+    jitter = np.asarray(jitter)
     bits = (np.asarray(found.words)[:, :, None] >> np.arange(32, dtype=np.uint32)) & 1
     return [
         float(near) + (np.flatnonzero(row) + part) * LENGTH
@@ -139,9 +146,10 @@ def test_rays_are_taken_in_their_order_until_the_next_does_not_fit(
 ):
     monkeypatch.setitem(RAYS_AT_ONCE, "bounded", together)
     rays, grid, key = some_rays(1), grid_of(part), jax.random.key(2)
-    program = jax.jit(lambda grid: packed(rays, grid, density, with_room(samples), key))
+    jitter = jax.random.uniform(key, (RAYS,))
+    program = jax.jit(lambda grid: packed(rays, grid, density, with_room(samples), jitter))
     kept, asked = program(grid)
-    steps = occupied_steps(rays, grid, key)
+    steps = occupied_steps(rays, grid, jitter)
     first, t = np.asarray(asked.stream.first), np.asarray(asked.t)
     taken, dropped, filled = int(asked.taken), int(asked.dropped), int(asked.filled)
     assert filled == first[-1] == first[taken] <= samples
@@ -168,9 +176,10 @@ def test_rays_are_taken_in_their_order_until_the_next_does_not_fit(
 
 
 def test_the_number_of_rays_follows_what_a_ray_needs():
-    rays, key, config = some_rays(3), jax.random.key(0), with_room(256)
+    rays, config = some_rays(3), with_room(256)
+    jitter = jax.random.uniform(jax.random.key(0), (RAYS,))
     program = jax.jit(lambda grid, sigma: packed(
-        rays, grid, lambda x: jnp.full(len(x), sigma), config, key
+        rays, grid, lambda x: jnp.full(len(x), sigma), config, jitter
     )[1])  # fmt: skip
     few, many = program(grid_of(1.0), 0.0), program(grid_of(0.02), 0.0)
     assert int(few.dropped) > 0 and int(few.filled) > 256 - STEPS

@@ -235,10 +235,10 @@ def test_masked_pixels_teach_nothing():
         photographs.pictures[0, 5],
         photographs.masks[0, 5, column],
     )
-    rays = rays_of(batch, photographs, config, jax.random.key(0))
+    rays = rays_of(batch, photographs, config, jnp.ones((16, 3)))
     np.testing.assert_allclose(rays.share, np.where(np.arange(16) < 8, 0, 1 / 8), rtol=1e-6)
     grid = occupancy.full(config.occupancy)
-    kept, asked = packed(rays, grid, lambda x: jnp.zeros(len(x)), config, jax.random.key(1))
+    kept, asked = packed(rays, grid, lambda x: jnp.zeros(len(x)), config, jnp.full(16, 0.5))
     counts = np.diff(asked.stream.first)
     assert (counts[:8] == 0).all() and (counts[8:] > 0).any()
     np.testing.assert_array_equal(kept.share[:8], 0)
