@@ -76,8 +76,9 @@ def peak(flags: str, scene: Path, steps: int) -> int:
             command, cwd=ROOT, env=os.environ | cache, stdout=subprocess.DEVNULL
         )
         _, status, used = os.wait4(child.pid, 0)
-    if status:
-        raise RuntimeError(f"{' '.join(command)}: ended with {os.waitstatus_to_exitcode(status)}")
+        child.returncode = os.waitstatus_to_exitcode(status)  # waited for
+    if child.returncode:
+        raise RuntimeError(f"{' '.join(command)}: ended with {child.returncode}")
     return used.ru_maxrss * 1024
 
 

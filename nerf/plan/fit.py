@@ -104,7 +104,7 @@ def too_large(planned: Plan, limit: int) -> str:
     whose = "--memory allows" if planned.config.memory else "the device has"
     return (
         f"the run needs {size(planned.peak)} of memory, a tenth more to be safe; {whose} "
-        f"{size(limit)} ({in_words(planned)}): {_mend(planned, limit)}"
+        f"{size(limit)} ({in_words(planned)}): {_smallest(planned, limit)}"
     )
 
 
@@ -134,12 +134,7 @@ def explained(config: Config, split: Split | None = None, devices: int = 1) -> I
         if not ran_out(error):
             raise
         planned = plan(config, pictures_of(split), devices)
-        smaller = choice(config, planned.pictures, devices, planned.peak)
-        if smaller is None:
-            mend = _mend(planned, planned.peak)
-        else:
-            flags = [f"--{name} {new}" for name, _, new in _changes(config, smaller.config)]
-            mend = f"{' '.join(flags)} needs {size(smaller.peak)}"
+        mend = _smallest(planned, planned.peak)
         raise InputError(
             f"out of memory: the plan is {size(planned.peak)} ({in_words(planned)}), "
             f"{size(memory.available())} were there; {mend}"
@@ -212,6 +207,15 @@ HALVED = {
     "field": ("log2_rows", "trunk_width", "head_width"),
     "occupancy": ("cells",),
 }
+
+
+def _smallest(planned: Plan, limit: int) -> str:
+    """The smallest change that fits: flags for what is chosen elsewhere, or one setting more."""
+    smaller = choice(planned.config, planned.pictures, planned.devices, limit)
+    if smaller is None:
+        return _mend(planned, limit)
+    flags = [f"--{name} {new}" for name, _, new in _changes(planned.config, smaller.config)]
+    return f"{' '.join(flags)} needs {size(smaller.peak)}"
 
 
 def _mend(planned: Plan, limit: int) -> str:

@@ -23,6 +23,7 @@ def test_a_run_takes_what_was_planned(tmp_path):
         stdout=subprocess.DEVNULL,
     )
     _, status, used = os.wait4(child.pid, 0)
-    assert status == 0
+    child.returncode = os.waitstatus_to_exitcode(status)  # waited for
+    assert child.returncode == 0
     planned = plan(replace(read(TINY), evaluate=0), fit.pictures_of(load(MARBLES).splits["train"]))
     assert abs(planned.peak / (1024 * used.ru_maxrss) - 1) < 0.15

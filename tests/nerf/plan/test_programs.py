@@ -37,6 +37,9 @@ def small() -> Config:
 ONE_AT_A_TIME = {
     "rays": {"training": {"rays": 16384}},
     "samples": {"training": {"samples": 60000}},
+    "parts": {
+        "training": {"rays": 8192, "samples": 80000, "parts": 4, "tables": "replicated"},
+    },
     "few samples": {"training": {"samples": 4096}},
     "levels": {"field": {"levels": 4}},
     "widths": {
