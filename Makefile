@@ -5,13 +5,25 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PYTEST_OPTIONS ?=
 
-.PHONY: demo test docs check format setup setup-docs clean
+OLDEST := .venv-oldest
+
+.PHONY: demo test test-oldest floors docs check format setup setup-docs clean
 
 demo: $(READY)  ## train on the bundled scene, evaluate it, film it
 	$(BIN)/nerf demo $(DEMO_OPTIONS)
 
 test: $(READY)  ## the whole suite; NERF_DATA=FOLDER adds the tests on real scenes
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_OPTIONS)
+
+# what touches most of the dependencies: rules, training, checkpoints, pictures, films, commands
+OLDEST_TESTS ?= tests/calculus/test_laws.py tests/nerf/test_cli.py tests/nerf/film/test_write.py
+
+test-oldest: $(OLDEST)/.ready  ## a part of the suite with the oldest versions that pyproject.toml allows
+	$(OLDEST)/bin/python -m pytest -k "not test_law or (pullback_is_jax and 0)" $(OLDEST_TESTS)
+
+floors: $(READY)  ## writes constraints-oldest.txt anew, after a floor in pyproject.toml has changed
+	$(BIN)/uv pip compile --quiet --extra test --resolution lowest-direct --python-version 3.11 \
+		--only-binary :all: --no-header --no-annotate --output-file constraints-oldest.txt pyproject.toml
 
 docs: $(VENV)/.ready-docs  ## the site, in build/docs: every cell of every page is executed
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/docs
@@ -44,9 +56,16 @@ $(READY): pyproject.toml constraints.txt
 	$(INSTALL) --editable ".[dev$(if $(EXTRA),$(comma)$(EXTRA))]"
 	touch $@
 
+$(OLDEST)/.ready: pyproject.toml constraints-oldest.txt
+	$(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check --only-binary=:all: "setuptools>=77"
+	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation \
+		--only-binary=:all: --constraint constraints-oldest.txt --editable ".[test]"
+	touch $@
+
 comma := ,
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation \
 	--only-binary=:all: --constraint constraints.txt
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build dist *.egg-info
+	rm -rf $(VENV) $(OLDEST) .pytest_cache .mypy_cache .ruff_cache build dist *.egg-info

@@ -10,8 +10,10 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +44,19 @@ MOST_BYTES = _physical_memory() // 4
 keeps in memory what is in use."""
 
 
+_HEADERS_ALONE = ContextVar("headers_alone", default=False)
+
+
+@contextmanager
+def headers_alone() -> Iterator[None]:
+    """Within it no pixel is read: pictures have their size, are black, and take no memory."""
+    before = _HEADERS_ALONE.set(True)
+    try:
+        yield
+    finally:
+        _HEADERS_ALONE.reset(before)
+
+
 def size_of(file: Path) -> tuple[int, int]:
     """Width and height by the header; InputError for what is no picture, or too large a one."""
     width, height = _trying(file, exr.size_of if _is_exr(file) else _size)
@@ -70,7 +85,10 @@ def read_all(
     """
     first, files = files[:1], files[part]
     width, height = _one_size((*first, *files), downscale)
-    pictures = _room((len(files), height // downscale, width // downscale, 4))
+    shape = len(files), height // downscale, width // downscale, 4
+    if _HEADERS_ALONE.get():
+        return np.broadcast_to(np.array([0, 0, 0, 255], np.uint8), shape)
+    pictures = _room(shape)
 
     def read(k: int) -> None:
         picture = _trying(files[k], _decoded)
@@ -91,6 +109,8 @@ def read_masks(
     it was averaged from does.
     """
     w, h = size[0] // downscale, size[1] // downscale
+    if _HEADERS_ALONE.get():
+        return np.broadcast_to(np.True_, (len(files), h, w))
     masks = np.ones((len(files), h, w), bool)
     for file in files:
         if file is not None and (found := size_of(file)) != size:

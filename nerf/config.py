@@ -13,6 +13,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import tomli_w
 
 from data.errors import InputError
+from nerf.memory import bytes_of
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,8 @@ class OccupancyConfig:
     """Optical depth of one step from which on a cell counts as occupied; the mean, if lower."""
     warm_up: int = 256
     """Steps in which each update asks all cells, and not a half of them."""
+    at_once: int | None = None
+    """Cells asked at once; fewer need less memory. By default all that an update asks."""
 
 
 @dataclass(frozen=True)
@@ -197,6 +200,9 @@ class Config:
     """Who differentiates: the rules of calculus.radiance, or JAX; both: the rules, checked."""
     check_every: int = 100
     """Steps between two comparisons of the rules' gradient with JAX's (derivatives both)."""
+    memory: str | None = None
+    """Most that training may take of a device's memory, 2GiB say; of a CPU all that the process
+    takes. Parts, samples and rays are chosen so. By default what is free; what fits stays as is."""
     evaluate: int = 10
     """Held-out views that are measured when training is done, evenly chosen; 0: none."""
     on_nan: Literal["stop", "rollback"] = "stop"
@@ -234,6 +240,7 @@ _RANGES = {
     "occupancy.cells": (1.5, 1024.5),
     "sampling.near": (-1e-9, 1.0),
     "occupancy.warm_up": (-0.5, float("inf")),
+    "occupancy.at_once": (0.5, float("inf")),
     "occupancy.decay": (-1e-9, 1.0),
     "training.rays": (0.5, 2**24 + 0.5),
     "training.samples": (0.5, 2**28 + 0.5),
@@ -263,6 +270,8 @@ def check(config: Config) -> Config:
             else:
                 said = f"from {max(low, 0.0):g} to below {high:g}"
             raise InputError(f"{name} is {value}: it must be {said}")
+    if config.memory is not None:
+        bytes_of(config.memory)
     if config.field.coarsest > config.field.finest:
         raise InputError(
             f"field.finest is {config.field.finest}: it must be at least field.coarsest "

@@ -9,6 +9,12 @@ import jax
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -2, -3, -8
 
 
+KEPT = 2**27
+"""Bytes of the largest array that is kept when it is freed. Of larger ones each would leave a hole
+that the next, a little larger for its alignment, does not fit into: a process then grows to several
+times what it uses."""
+
+
 def prepare() -> None:
     """Keeps freed memory, and compiled programs on disk from run to run.
 
@@ -26,7 +32,7 @@ def prepare() -> None:
 
 
 def keep_memory() -> bool:
-    """Tells the C library to keep what is freed; False where it can't be told so (not glibc)."""
+    """Tells the C library to keep what is freed, up to KEPT; False where it can't be told so."""
     try:
         tell = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):
@@ -34,7 +40,7 @@ def keep_memory() -> bool:
     # one arena: only the first can grow without bound, the others map what is large anew each time
     settings = {
         _M_ARENA_MAX: 1,
-        _M_MMAP_THRESHOLD: 2**31 - 1,
+        _M_MMAP_THRESHOLD: KEPT,
         _M_TRIM_THRESHOLD: 2**31 - 1,
         _M_TOP_PAD: 2**28,
     }

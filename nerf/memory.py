@@ -1,35 +1,28 @@
-"""What a run needs of the device's memory at least, against what there is."""
+"""How much memory there is: of the machine, and of the device that JAX computes on."""
 
-import math
 import os
-from typing import NamedTuple
+import re
+from pathlib import Path
 
 import jax
 
 from data.errors import InputError
-from data.scene import Split
-from nerf.config import Config
-from nerf.field import Model, position_features
 
-COPIES = 5
-"""Of each parameter: itself, its gradient, Adam's two moments, and one while they are renewed."""
-
-
-class Need(NamedTuple):
-    """One of the things that a run keeps."""
-
-    what: str
-    bytes: int
-    mend: str
-    """What to do for it to need less."""
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "KI": 2**10, "MI": 2**20, "GI": 2**30}
+_CGROUP = Path("/sys/fs/cgroup")
 
 
 def available() -> int:
-    """Bytes of memory of the device that JAX computes on; 0 where it doesn't say."""
+    """Bytes that this process may have of the device's memory; 0 where it doesn't say.
+
+    What is free, and what the process holds already; of a CPU no more than its control group may.
+    """
     device = jax.devices()[0]
-    if device.platform == "cpu":
-        return host()
-    return (device.memory_stats() or {}).get("bytes_limit", 0)
+    if device.platform != "cpu":
+        return (device.memory_stats() or {}).get("bytes_limit", 0)
+    held = resident()
+    free = _kilobytes(Path("/proc/meminfo"), "MemAvailable")
+    return min(there + held for there in (free or host(), *_left_to_the_group()))
 
 
 def host() -> int:
@@ -37,39 +30,37 @@ def host() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def needs(config: Config, split: Split) -> tuple[Need, ...]:
-    """What training keeps on the device: lower bounds, nothing is made to find them out."""
-    params = jax.eval_shape(lambda: Model.create(config)[1])
-    tables = networks = 0
-    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
-        size = 4 * COPIES * math.prod(leaf.shape)
-        if "tables" in jax.tree_util.keystr(path):
-            tables += size
-        else:
-            networks += size
-    cells = samples = 0
-    if config.sampling.strategy == "occupied":
-        cells = 2 * 5 * config.occupancy.cells**3  # depth and bit, and those of the next grid
-        # distance, density, colour; and features with their cotangents
-        samples = 4 * config.training.samples * (5 + 2 * position_features(config.field))
-    return (
-        Need("tables", tables, "lower field.log2_rows, field.levels or field.level_features"),
-        Need("networks", networks, "lower field.trunk_width, field.features or field.head_width"),
-        Need("occupancy grid", cells, "lower occupancy.cells"),
-        Need("samples of a step", samples, "lower training.samples"),
-        Need("pictures", split.pictures.nbytes, "raise data.downscale"),
-    )
+def resident() -> int:
+    """Bytes that this process has in memory now; 0 where the system doesn't say."""
+    return _kilobytes(Path("/proc/self/status"), "VmRSS") or 0
 
 
-def refuse_too_large(config: Config, split: Split) -> None:
-    """InputError if the device can't hold what a run keeps: said before anything is made."""
-    there, wanted = available(), needs(config, split)
-    total = sum(need.bytes for need in wanted)
-    if not there or total <= there:
-        return
-    most = max(wanted, key=lambda need: need.bytes)
-    raise InputError(
-        f"the run needs at least {total / 2**30:.1f} GiB of memory, the device has "
-        f"{there / 2**30:.1f} GiB; {most.bytes / 2**30:.1f} GiB of it are for the {most.what}: "
-        f"{most.mend}"
-    )
+def bytes_of(text: str, where: str = "memory") -> int:
+    """2GiB, 1500MB, 800000000 in bytes; InputError for what is no size."""
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmg]?i?)b?\s*", text, re.IGNORECASE)
+    if not found or found[2].upper() not in _UNITS or float(found[1]) == 0:
+        raise InputError(f"{where} {text}: give a size: 2GiB, 1500MB")
+    return int(float(found[1]) * _UNITS[found[2].upper()])
+
+
+def _left_to_the_group() -> list[int]:
+    """What the control group that the process is in may still take, if it has a limit (v2, v1)."""
+    for limit, used in (
+        ("memory.max", "memory.current"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    ):
+        try:
+            most, now = (int((_CGROUP / name).read_text()) for name in (limit, used))
+        except (OSError, ValueError):  # no such group, or `max`
+            continue
+        if most < host():
+            return [max(most - now, 0)]
+    return []
+
+
+def _kilobytes(file: Path, name: str) -> int | None:
+    try:
+        found = re.search(rf"^{name}:\s+(\d+) kB", file.read_text(), re.MULTILINE)
+    except OSError:
+        return None
+    return int(found[1]) * 1024 if found else None

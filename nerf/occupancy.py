@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
+from calculus.radiance.blocks import in_blocks
 from nerf.config import OccupancyConfig
 from nerf.space import Space
 
@@ -78,10 +79,17 @@ def update(
     corner = jnp.stack(jnp.unravel_index(chosen, grid.depth.shape), axis=-1)
     place = corner + jax.random.uniform(place_key, (chosen.size, 3))
     place = place * (2 / config.cells) - 1
-    found = density(place) * space.length_at(place)
+    found = _in_portions(density, place, config.at_once) * space.length_at(place)
     faded = grid.depth.ravel().at[chosen].multiply(config.decay, unique_indices=everywhere)
     depth = faded.at[chosen].max(found).reshape(grid.depth.shape)
     return Occupancy(depth, depth > jnp.minimum(config.threshold, jnp.mean(depth)))
+
+
+def _in_portions(density: Density, x: Float[Array, "n 3"], most: int | None) -> Float[Array, " n"]:
+    """The density at all places, asked at no more than `most` at once."""
+    if most is None or len(x) <= most:
+        return density(x)
+    return jax.lax.map(density, in_blocks(x, most)).ravel()[: len(x)]
 
 
 def find(

@@ -86,7 +86,7 @@ class Renderer:
         of_rays = " ".join(["rays"] * 6)
         self._advance = self._program(self._next_samples, f"parameters {of_rays} camera")
 
-    def _program(self, f: Callable, given: str) -> Callable:
+    def _program(self, f: Callable, given: str) -> Any:
         """One that is compiled; of what it is `given` each device has its rays and all the rest."""
         if self._mesh is None:
             return jax.jit(f)

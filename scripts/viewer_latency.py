@@ -1,6 +1,6 @@
 """How long the viewer's first and sharp pictures take after a move, by a client that measures.
 
-    python scripts/viewer_latency.py RUN [--size 400] [--moves 10] [--client socket] [--out F.json]
+    python -m scripts.viewer_latency RUN [--size 400] [--moves 10] [--client socket] [--out F.json]
 
 process   the client is a thread of the process that renders: what rendering and drawing cost
 socket    `nerf view` is started, and a client that speaks its protocol moves the camera: until the
@@ -21,15 +21,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import msgspec
 import numpy as np
-import viser
-import zstandard
 from PIL import Image
-from websockets.sync.client import connect
-from websockets.typing import Subprotocol
 
 from nerf import paths
 from nerf.cli.parse import MISTAKE
@@ -38,8 +32,9 @@ from nerf.opened import open_run
 from nerf.viewer.live import Live
 from nerf.viewer.loop import Loop
 from nerf.viewer.modes import draw, enlarged
-from nerf.viewer.poses import fov_of, wxyz_of
+from nerf.viewer.poses import fov_of
 from nerf.viewer.watcher import Watcher, Wish
+from scripts.client import Client
 
 FLAGS = (
     "--no-sandbox",
@@ -87,58 +82,6 @@ def in_process(run: Path, size: int, moves: int) -> list[tuple[float, float]]:
 
 def _poses(live: Live, count: int) -> list[np.ndarray]:
     return [camera.pose for camera in paths.orbit(live.split, count)]
-
-
-class Client:
-    """Speaks viser's protocol: sends a camera, and is sent pictures."""
-
-    def __init__(self, url: str):
-        self._socket = connect(
-            url.replace("http", "ws", 1),
-            subprotocols=[Subprotocol(f"viser-v{viser.__version__}")],
-            max_size=None,
-        )
-
-    def close(self) -> None:
-        """Leaves."""
-        self._socket.close()
-
-    def look(self, pose: np.ndarray, fov: float, width: int, height: int) -> None:
-        """Says that the camera is at a pose [3, 4] of ours, `fov` radians high."""
-        place, ahead = pose[:, 3], -pose[:, 2]
-        message = {
-            "type": "ViewerCameraMessage",
-            "wxyz": wxyz_of(pose).tolist(),
-            "position": place.tolist(),
-            "fov": fov,
-            "near": 0.01,
-            "far": 1000.0,
-            "image_height": height,
-            "image_width": width,
-            "look_at": (place + ahead).tolist(),
-            "up_direction": pose[:, 1].tolist(),
-        }
-        self._socket.send(msgspec.msgpack.encode(message))
-
-    def until_sharp(self, seconds: float = 120) -> list[tuple[float, np.ndarray]]:
-        """The pictures that come, and when, up to the one that is done; TimeoutError."""
-        found = []
-        end = time.perf_counter() + seconds
-        while True:
-            for message in self._received(end - time.perf_counter()):
-                if message["type"] == "BackgroundImageMessage" and message["rgb_data"]:
-                    picture = Image.open(io.BytesIO(message["rgb_data"])).convert("RGB")
-                    found.append((time.perf_counter(), np.asarray(picture)))
-                elif found and "sharp after" in str(message):
-                    return found
-
-    def _received(self, seconds: float) -> list[dict[str, Any]]:
-        """The messages of one window: two sizes, then msgpack that zstd has packed."""
-        raw = self._socket.recv(timeout=seconds)
-        assert isinstance(raw, bytes)
-        size, packed = (int.from_bytes(raw[at : at + 8], "little") for at in (0, 8))
-        text = zstandard.ZstdDecompressor().decompress(raw[16 : 16 + packed], size)
-        return msgspec.msgpack.decode(text)["messages"]
 
 
 def by_socket(run: Path, size: int, moves: int) -> list[tuple[float, float]]:

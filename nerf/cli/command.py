@@ -21,6 +21,7 @@ COMMANDS = {
     "view": "Look at a run in the web browser.",
     "export": "A run as a mesh, points, a grid of numbers, or a page to look at.",
     "microscope": "Look at one pixel of a run: its ray, and the gradient of its loss.",
+    "plan": "Say what a run would keep in memory, before anything is made.",
     "inspect": "Look a scene over before it is trained.",
     "photos": "Make a scene from photographs or a video.",
     "check": "Hold derivatives by hand against JAX's.",
@@ -51,7 +52,8 @@ def main(arguments: list[str] | None = None) -> None:
             life.failed(error)
             raise
         print(
-            "nerf: out of memory; lower training.samples, training.rays or field.log2_rows",
+            "nerf: out of memory; lower rendering.memory, training.samples or field.log2_rows; "
+            "nerf plan says what takes how much",
             file=sys.stderr,
         )
         code = MISTAKE

@@ -12,6 +12,7 @@ from nerf.cli.parse import at_least_one, parse
 from nerf.console import bar, console
 from nerf.evaluate import BACKGROUND, evaluate
 from nerf.opened import Opened, open_run
+from nerf.plan.fit import rendering_explained
 from nerf.processes import Joining, life
 from nerf.render import Renderer
 from nerf.report import evaluation as report
@@ -63,7 +64,8 @@ def evaluate_opened(
     split = opened.scene(split_name).splits[split_name]
     count = len(split) if views is None else min(views, len(split))
     chosen = [k * len(split) // count for k in range(count)]
-    with bar("evaluate", len(processes.own(chosen)) * split.width * split.height) as tick:
+    pixels = len(processes.own(chosen)) * split.width * split.height
+    with rendering_explained(opened.config), bar("evaluate", pixels) as tick:
         metrics = evaluate(
             Renderer(opened.model, BACKGROUND, mesh=devices.mesh_here()),
             state.shown,

@@ -17,6 +17,7 @@ from nerf.film.look import Show
 from nerf.film.make import Request, make, refuse_too_many
 from nerf.opened import open_run
 from nerf.paths.choose import Shot, splits
+from nerf.plan.fit import rendering_explained
 from nerf.processes import Joining, life
 
 
@@ -88,7 +89,9 @@ def render_run(
     wanted = splits(shot.path)
     opened = open_run(run, scene)
     life.begin(run, "the same command on all goes on with the frames that are left")
-    made = make(opened, opened.scene(*wanted), Request(out, shot, show, background, overwrite))
+    request = Request(out, shot, show, background, overwrite)
+    with rendering_explained(opened.config):
+        made = make(opened, opened.scene(*wanted), request)
     width, height = made.size
     console.print(
         f"film     {out}: {' | '.join(show)}, {len(made.views)} views of the {made.views.said}, "

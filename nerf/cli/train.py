@@ -14,7 +14,7 @@ from data.errors import InputError
 from data.load import load
 from data.scene import Scene
 from data.share import Share
-from nerf import devices, frame, lock, memory, processes, receipt, space
+from nerf import devices, frame, lock, processes, receipt, space
 from nerf import run as folder
 from nerf.checkpoint import Checkpoints, Memo
 from nerf.cli.eval import evaluate_opened
@@ -27,6 +27,7 @@ from nerf.fit import Listener, fit
 from nerf.microscope import record
 from nerf.microscope.record import Ray, Recorder
 from nerf.opened import Opened, scene_of
+from nerf.plan.fit import explained, fitted
 from nerf.processes import Joining, life
 from nerf.rays import Photographs
 from nerf.resume import as_it_was, keep_data, restored
@@ -108,7 +109,8 @@ def train_run(
     share = devices.share_of(mesh)
     scene = processes.together(lambda: scene_of(config, ("train",), resume, share))
     split = scene.splits["train"]
-    memory.refuse_too_large(config, split)
+    count = 1 if mesh is None else mesh.size
+    config = fitted(config, split, count, resumed=resume is not None)
     for ray in rays:
         record.check(ray, split)
     dated = f"{scene.name}-{time.strftime('%Y%m%d-%H%M%S')}"
@@ -120,6 +122,7 @@ def train_run(
     with ExitStack() as stack:
         processes.by_first(lambda: stack.enter_context(lock.held(run, HELD.format(run=run))))
         life.begin(run, f"start all again with --resume {run}")
+        stack.enter_context(explained(config, split, count))
         checkpoints = Checkpoints(run, config.training.checkpoints)
         stack.push(partial(_closed, checkpoints))
         checkpoints.clear()

@@ -14,7 +14,7 @@ from nerf.viewer import photographs, serve
 from nerf.viewer.controls import plain
 from nerf.viewer.crop import Box
 from nerf.viewer.poses import fov_of
-from scripts.viewer_latency import Client
+from scripts.client import Client
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,28 @@
+"""The plan's peak is that of a real process, base included."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+from data.load import load
+from nerf.config import read
+from nerf.plan import fit
+from nerf.plan.process import plan
+from tests.nerf.conftest import MARBLES, ROOT
+
+TINY = ROOT / "configs" / "tiny.toml"
+
+
+def test_a_run_takes_what_was_planned(tmp_path):
+    flags = f"--scene {MARBLES} --run {tmp_path / 'run'} --steps 3 --evaluate 0"
+    child = subprocess.Popen(
+        [sys.executable, "-m", "nerf.cli", "train", str(TINY), *flags.split()],
+        cwd=ROOT,
+        env=os.environ | {"JAX_COMPILATION_CACHE_DIR": str(tmp_path / "cache")},
+        stdout=subprocess.DEVNULL,
+    )
+    _, status, used = os.wait4(child.pid, 0)
+    assert status == 0
+    planned = plan(replace(read(TINY), evaluate=0), fit.pictures_of(load(MARBLES).splits["train"]))
+    assert abs(planned.peak / (1024 * used.ru_maxrss) - 1) < 0.15
