@@ -7,6 +7,8 @@ occupancy   which cells of space are worth asking
 rays        pixels drawn at random -> rays, and where along them the field is asked
 render      rays -> pixels
 train       one step, and the loop
+devices     all devices in one row: who takes which rays, who holds which pictures and tables
+processes/  many processes as one run, and what becomes of the others when one ends
 dead_start  starts that lead nowhere
 fit         a run of training: what is logged, saved, begun again
 profile     where the time of a step goes

@@ -58,7 +58,7 @@ def resolved(config: Config) -> Config:
     parts = training.parts or jax.device_count()
     tables = training.tables
     if tables == "auto":
-        few = parts == 1 or bytes_of_tables(config.field) < SHARDED_FROM
+        few = min(parts, jax.device_count()) == 1 or bytes_of_tables(config.field) < SHARDED_FROM
         tables = "replicated" if few else "sharded"
     return replace(config, training=replace(training, parts=parts, tables=tables))
 
@@ -102,7 +102,8 @@ def said(config: Config) -> str:
     if count == parts == 1:
         return ""
     tables = ", tables dealt out by rows" if config.training.tables == "sharded" else ""
-    return f"; {parts} parts over {count} devices{hosts}{tables}"
+    many = "s" if count > 1 else ""
+    return f"; {parts} parts over {count} device{many}{hosts}{tables}"
 
 
 def share_of(mesh: Mesh | None) -> Share:

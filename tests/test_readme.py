@@ -51,6 +51,7 @@ def test_a_wrong_derivative_is_named_as_the_readme_says():
         "docs/microscope.md",
         "docs/reports.md",
         "docs/runs.md",
+        "docs/scaling.md",
         "docs/scenes.md",
         "docs/viewer.md",
     ],

@@ -175,7 +175,7 @@ def check_gradients(
 def _of_so_many(config: Config, rays: int) -> Config:
     """The config by hand, with room for all of these rays wherever they go: none is left out."""
     room = min(rays * config.sampling.steps, config.training.samples)
-    training = replace(config.training, rays=rays, samples=room)
+    training = replace(config.training, rays=rays, samples=room, parts=1, tables="replicated")
     return replace(config, training=training, derivatives="hand")
 
 

@@ -13,8 +13,9 @@ from jax.sharding import Mesh
 
 from data.load import load
 from nerf import devices
-from nerf.config import DataConfig
+from nerf.config import DataConfig, RenderingConfig
 from nerf.rays import Photographs
+from nerf.render import Renderer
 from nerf.train import Step, start, train
 from tests.nerf.conftest import CONFIGS, MARBLES
 
@@ -30,11 +31,12 @@ def config_of(strategy, tables, seed=0, parts=PARTS):
     field = replace(config.field, finest=14)
     occupancy = replace(config.occupancy, warm_up=0)
     changes = {"training": training, "field": field, "occupancy": occupancy}
+    changes["rendering"] = RenderingConfig(memory=1)  # several chunks a picture
     return replace(config, steps=STEPS, seed=seed, evaluate=0, **changes)
 
 
 def curve(config, count):
-    """The losses of each step over so many devices, and the last parameters."""
+    """The losses of each step over so many devices, the last parameters, what they show."""
     mesh = Mesh(np.array(jax.devices()[:count]), (devices.AXIS,))
     if count == 1 and config.training.tables == "replicated":
         mesh = None
@@ -45,12 +47,15 @@ def curve(config, count):
     for lent, told in train(step, step.placed(state)):
         losses.append(told.loss)
         last = lent
-    params = jax.tree.leaves(step.fetched(last).params)
+    state = step.fetched(last)
+    params = jax.tree.leaves(state.params)
+    shown = Renderer(model, mesh=mesh).picture(state.params, state.grid, split.camera(3))
     return {
         "losses": losses,
         "rays": told.rays,
         "samples": told.samples,
         "parameters": float(sum(np.square(leaf).sum() for leaf in params)),
+        "picture": np.round(shown.colour, 12).tolist(),
     }
 
 

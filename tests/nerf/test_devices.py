@@ -19,6 +19,7 @@ from data.errors import InputError
 from data.load import load
 from data.share import Share
 from nerf import devices
+from nerf.cli.eval import evaluate_run
 from nerf.config import check, write
 from nerf.field import rows, vertices
 from nerf.train import start
@@ -91,6 +92,13 @@ def apart(a, b):
     return np.max(np.abs(a - b) / np.abs(b))
 
 
+def same_picture(a, b):
+    """Rendered over the devices that the run was trained on; in float32, as pictures are."""
+    a, b = (np.array(told["picture"]) for told in (a, b))
+    assert a.shape[-1] == 3 and np.ptp(b) > 0.1
+    np.testing.assert_allclose(a, b, atol=1e-6)
+
+
 def test_occupied_rays_train_alike_on_one_two_and_four_devices(curves):
     """Tables dealt out by rows; the occupancy grid is updated on the way, by all devices."""
     found = curves("occupied", "sharded", "1,2,4")
@@ -99,12 +107,14 @@ def test_occupied_rays_train_alike_on_one_two_and_four_devices(curves):
         for told in ("rays", "samples"):
             assert found[count][told] == found[1][told] > 0
         assert found[count]["parameters"] == pytest.approx(found[1]["parameters"], rel=TOLERANCE)
+        same_picture(found[count], found[1])
 
 
 def test_coarse_and_fine_train_alike_on_one_and_four_devices(curves):
     found = curves("hierarchical", "replicated", "1,4")
     assert apart(found[4], found[1]) < TOLERANCE
     assert found[1]["losses"][-1] < 0.8 * found[1]["losses"][0], "it learns"
+    same_picture(found[4], found[1])
 
 
 def test_the_tolerance_tells_right_from_wrong(curves):
@@ -207,7 +217,7 @@ def test_each_reads_its_share_of_the_pictures_and_no_other(monkeypatch):
     assert Share(5, 6, 6).of(5) == slice(5, 5), "more machines than pictures"
 
 
-def started(cache, folder, *arguments):
+def started(cache, folder, command, *arguments):
     """Two processes of two devices each, and the files that they say things into."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -218,7 +228,7 @@ def started(cache, folder, *arguments):
         told = ["--distributed", "--coordinator", f"127.0.0.1:{port}", "--processes", "2"]
         with said[-1].open("w") as file:
             one = subprocess.Popen(
-                [sys.executable, "-m", "nerf.cli", "train", *arguments, *told, "--process", str(k)],
+                [sys.executable, "-m", "nerf.cli", command, *arguments, *told, "--process", str(k)],
                 cwd=ROOT,
                 env=environment(2, cache),
                 stdout=file,
@@ -259,13 +269,14 @@ def killed(which, run, both, said):
     return [line for line in text.splitlines() if line.startswith("nerf: ")]
 
 
+@pytest.mark.usefixtures("float64")
 def test_two_processes_train_alike_though_one_is_killed_and_then_the_other(curves, cache, tmp_path):
     """The second to be killed is the one that coordinates all. Tables lie on every device."""
     write(config_of("occupied", "replicated"), tmp_path / "small.toml")
     run = tmp_path / "run"
     beginning = str(tmp_path / "small.toml"), "--scene", str(MARBLES), "--run", str(run)
     often = "--training.checkpoint-seconds", "0.5"
-    both, said = started(cache, tmp_path, *beginning, *often)
+    both, said = started(cache, tmp_path, "train", *beginning, *often)
     try:
         for which in (1, 0):
             lines = killed(which, run, both, said)
@@ -274,8 +285,10 @@ def test_two_processes_train_alike_though_one_is_killed_and_then_the_other(curve
                 f"start all again with --resume {run}"
             ]
             assert newest(run) < STEPS
-            both, said = started(cache, tmp_path, "--resume", str(run))
+            both, said = started(cache, tmp_path, "train", "--resume", str(run))
         assert [one.wait(300) for one in both] == [0, 0], [file.read_text() for file in said]
+        both, measured = started(cache, tmp_path, "eval", str(run), "--views", "3")
+        assert [one.wait(300) for one in both] == [0, 0], [file.read_text() for file in measured]
     finally:
         for one in both:
             one.kill()
@@ -290,3 +303,10 @@ def test_two_processes_train_alike_though_one_is_killed_and_then_the_other(curve
     assert sorted(found) == [20, 40, 60]
     for step, loss in found.items():
         assert loss == pytest.approx(wanted[step - 1], rel=TOLERANCE)
+    # the views were taken in turn, and are those that one process measures
+    assert "over 3 views" in measured[0].read_text()
+    kept = json.loads((run / "eval" / "metrics.json").read_text())
+    alone = evaluate_run(run, views=3)
+    assert [view["name"] for view in kept["views"]] == [view["name"] for view in alone["views"]]
+    for a, b in zip(kept["views"], alone["views"], strict=True):
+        assert a["psnr"] == pytest.approx(b["psnr"], abs=1e-3)
