@@ -118,7 +118,10 @@ def found() -> Iterable[Finding]:
     """A line each: device, driver, its memory, precision, compiled programs."""
     first = jax.devices()[0]
     there, driver = gpu()
-    told = jax.config.read
+
+    def told(name: str):
+        return getattr(jax.config, name)
+
     platforms = os.environ.get("JAX_PLATFORMS", "")
     yield of_device(machine.device(), first.platform, there, driver, platforms)
     yield of_driver(first.platform, there, driver)

@@ -15,7 +15,7 @@ from nerf.occupancy import Occupancy
 from nerf.opened import Opened
 
 EVERY = 1.0
-"""Seconds between two states that training hands over, at least."""
+"""Seconds between two states that training hands over, at least, where few watch."""
 
 
 class Snapshot(NamedTuple):
@@ -61,6 +61,8 @@ class Live:
         self.training = training
         """Whether a loop is at work on it, paused or not."""
         self.curve = Curve()
+        self.every = EVERY
+        """Seconds between two states that training hands over, at least."""
         self._newest: Snapshot | None = None
         self._taken_at = float("-inf")
         self._wanted = threading.Event()
@@ -93,7 +95,7 @@ class Live:
         where somebody does. `at_once` copies in any case: where no next step comes for a while.
         """
         if self._newest is not None and not at_once:
-            if not self._wanted.is_set() or time.monotonic() < self._taken_at + EVERY:
+            if not self._wanted.is_set() or time.monotonic() < self._taken_at + self.every:
                 return
             self._wanted.clear()
         copied = jax.tree.map(jnp.copy, (params, grid))

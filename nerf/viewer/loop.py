@@ -14,7 +14,7 @@ from nerf.render import Renderer, Seen
 from nerf.space import Space
 from nerf.viewer.crop import Box, cropped
 from nerf.viewer.frames import Frame, Pace, Superseded
-from nerf.viewer.live import Live, Snapshot
+from nerf.viewer.live import EVERY, Live, Snapshot
 from nerf.viewer.share import PATIENCE, SHARE, Debt
 from nerf.viewer.watcher import Watcher, Wish
 
@@ -32,6 +32,8 @@ COMPILES = 2
 """Calls of a renderer that may compile: there are programs for large and for small chunks."""
 WARM = 4096
 """Pixels that are rendered before anybody comes."""
+FEW = 4
+"""Watchers up to whom training hands over a state as often as it does at all."""
 POLL = 0.2
 """Seconds between two looks for what is due without being asked for."""
 REFRESH = 2.0
@@ -71,6 +73,7 @@ class Loop:
         """Serves one more."""
         with self._changed:
             self._watchers.append(watcher)
+            self._spread()
 
     def leave(self, watcher: Watcher) -> None:
         """Serves one less."""
@@ -78,6 +81,11 @@ class Loop:
             watcher.wish = None
             if watcher in self._watchers:
                 self._watchers.remove(watcher)
+                self._spread()
+
+    def _spread(self) -> None:
+        """Where many watch, their turns come slowly, and each keeps the state that it is shown."""
+        self.live.every = max(EVERY, len(self._watchers) / FEW)
 
     def ask(self, watcher: Watcher, wish: Wish) -> None:
         """A watcher wants to see something else: what is rendered for the old wish is dropped."""
@@ -132,7 +140,6 @@ class Loop:
             console.print(f"viewer   {type(error).__name__}: {error}", markup=False)
         while (watcher := self._due()) is not None:
             asked, began = watcher.wish, time.perf_counter()
-            self._hurried = watcher.fresh
             try:
                 self._serve(watcher)
             except Superseded:
@@ -154,6 +161,8 @@ class Loop:
                     # whoever was served goes to the end
                     self._watchers.remove(watcher)
                     self._watchers.append(watcher)
+                    # not twice on end: of many who move there is always one who is unfinished
+                    self._hurried = watcher.fresh and not self._hurried
                     return watcher
                 rest = owed - PATIENCE if owed > PATIENCE else owed
                 self._changed.wait(min(rest or POLL, POLL))

@@ -195,13 +195,34 @@ def test_one_who_moves_leaves_every_other_slice_to_the_others(live):
     while not standing.done.is_set():
         moving.ask(Wish(camera(live, 0, 24)))
         watcher = loop._due()
-        loop._hurried = watcher.fresh
         loop._serve(watcher)
         served.append(watcher is moving.watcher)
         assert len(served) < 1000
     turns = served[served.index(False) + 1 :]
     assert not any(a and b for a, b in pairwise(turns))
     assert standing.shown[-1][2]
+
+
+def test_who_comes_last_is_served_before_anybody_is_served_three_times(live, monkeypatch):
+    """Movers are unfinished as well as fresh: whoever has nothing yet must not wait for all."""
+    loop = Loop(live)
+    monkeypatch.setattr(loop, "_serve", lambda watcher: None)
+    clients = [Client(loop) for _ in range(6)]
+    for k, client in enumerate(clients[:5]):
+        client.ask(Wish(camera(live, k, 24)))
+        loop._begin(client.watcher, client.watcher.wish)
+    clients[5].ask(Wish(camera(live, 5, 24)))
+    turns: list[Watcher] = []
+    while clients[5].watcher not in turns:
+        for client in clients[:5]:  # all of them move all the time
+            client.ask(Wish(camera(live, len(turns) % 7, 24)))
+        watcher = loop._due()
+        turns.append(watcher)
+        assert len(turns) <= 12
+    assert live.every == 6 / 4
+    for client in clients:
+        loop.leave(client.watcher)
+    assert live.every == 1.0
 
 
 def test_rendering_takes_a_quarter_of_the_time():
