@@ -172,7 +172,7 @@ class Step:
         return self.program(state, self.photographs, learning_rate)
 
     def placed(self, state: TrainState) -> TrainState:
-        """A state as `start` gives it, where the step's devices want it."""
+        """A state as `start` gives it, where the devices want it: it is theirs from now on."""
         if self.mesh is None:
             return state
         state = devices.padded(state, self.config)
