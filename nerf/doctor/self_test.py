@@ -24,7 +24,7 @@ SECONDS, LEAST = 1.5, 3
 TRAINED = 60.0
 """Seconds that the demo trains."""
 PICTURES, STEPS_A_PICTURE = 82, 3.5
-"""Pictures that it renders, of the orbit and held out; what one takes, in steps (docs/doctor.md)."""
+"""Pictures that it renders, of the orbit and held out; what one takes, in steps."""
 REFERENCE = 0.0593
 """Seconds of a step on the machine of docs/benchmarks.md, whose picture the README shows."""
 
