@@ -76,7 +76,7 @@ def tiny(scene: Path, run: Path, steps: int) -> Config:
         data=replace(config.data, downscale=8),
         field=field,
         sampling=replace(config.sampling, steps=32),
-        occupancy=replace(config.occupancy, cells=8),
+        occupancy=replace(config.occupancy, cells=8, warm_up=32),
         training=replace(config.training, rays=32, samples=256, restarts=0),
     )
 

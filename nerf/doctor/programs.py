@@ -2,13 +2,14 @@
 
 import os
 import shutil
+import subprocess
 import tempfile
 import time
 import webbrowser
 from pathlib import Path
 
-import imageio.v3
 import numpy as np
+from imageio_ffmpeg import get_ffmpeg_exe
 from PIL import Image
 
 from data.errors import InputError
@@ -60,7 +61,7 @@ def encoded(ending: str) -> str:
                 with Image.open(film) as opened:
                     read = [_seen(opened, k) for k in range(opened.n_frames)]  # type: ignore
             else:
-                read = list(imageio.v3.imiter(film, plugin="FFMPEG"))
+                read = _decoded(film)
     except (InputError, OSError, ImportError, ValueError, RuntimeError) as error:
         return (str(error).strip() or type(error).__name__).splitlines()[-1]
     if len(read) != FRAMES:
@@ -68,6 +69,15 @@ def encoded(ending: str) -> str:
     if np.max(np.abs([frame.mean() - level for frame, level in zip(read, grey, strict=True)])) > 8:
         return "other colours came back"
     return ""
+
+
+def _decoded(film: Path) -> list[np.ndarray]:
+    """The frames of a film of `SIZE`: imageio's own reader leaves its pipes open."""
+    asked = ["-v", "error", "-nostdin", "-i", str(film), "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+    done = subprocess.run([get_ffmpeg_exe(), *asked], capture_output=True, check=False)
+    if done.returncode:
+        raise OSError(done.stderr.decode(errors="replace"))
+    return list(np.frombuffer(done.stdout, np.uint8).reshape(-1, *SIZE, 3))
 
 
 def _seen(film: Image.Image, number: int) -> np.ndarray:

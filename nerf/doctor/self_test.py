@@ -23,8 +23,8 @@ SECONDS, LEAST = 1.5, 3
 """Steps are timed so long, and so many at least."""
 TRAINED = 60.0
 """Seconds that the demo trains."""
-BESIDE = 600.0
-"""What the demo does beside, film and evaluation above all, in steps of the defaults."""
+PICTURES, STEPS_A_PICTURE = 82, 3.5
+"""Pictures that it renders, of the orbit and held out; what one takes, in steps."""
 REFERENCE = 0.0593
 """Seconds of a step on the machine of docs/benchmarks.md, whose picture the README shows."""
 
@@ -76,11 +76,11 @@ def of_steps(seconds: float, rays: float, samples: int) -> Finding:
 
 def of_demo(seconds: float) -> Finding:
     """What `nerf demo` will take, from the seconds of a step."""
-    whole = TRAINED + BESIDE * seconds
+    whole = TRAINED + PICTURES * STEPS_A_PICTURE * seconds
     steps = TRAINED / seconds
     said = (
-        f"about {whole:.0f} s: {TRAINED:.0f} s of training, {steps:,.0f} steps, and {BESIDE:,.0f} "
-        f"steps' time beside"
+        f"about {whole:.0f} s: {TRAINED:.0f} s of training, {steps:,.0f} steps, and {PICTURES} "
+        f"pictures of {STEPS_A_PICTURE:g} steps' time"
     )
     longer = TRAINED * seconds / REFERENCE
     if longer > 3 * TRAINED:
