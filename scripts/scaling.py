@@ -1,6 +1,6 @@
 """Loss curves of one run over 1, 2 and 4 devices and over two processes, for docs/scaling.md.
 
-    python scripts/scaling.py --out docs/pictures/scaling.png --json FILE
+    python -m scripts.scaling --out docs/pictures/scaling.png --json FILE
 
 The devices are virtual ones of this machine's CPU: that the curves are one is what is shown, not
 speed. Each run is `nerf train` in processes of its own, with the same four parts. With them goes a
