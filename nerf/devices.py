@@ -25,15 +25,11 @@ from jaxtyping import Array
 
 from data.errors import InputError
 from data.share import ALL, Share
-from nerf.config import Config, FieldConfig
+from nerf.config import Config
 from nerf.field import rows, vertices
 
 AXIS = "rays"
 """Name of the row of devices."""
-SHARDED_FROM = 2**28
-"""Bytes of all tables from which on they are dealt out by rows: with Adam's two moments that is
-three quarters of a GiB on every device, and what a step gathers of them is no more than half of
-that."""
 
 Total = Callable[[Any], Any]
 """Adds numbers up over all that share a step; arrays or trees of them."""
@@ -50,24 +46,12 @@ def total_over(axis: str | None) -> Total:
 
 
 def resolved(config: Config) -> Config:
-    """The config of a run that begins, with the parts and the tables' place that suit the devices.
+    """The config of a run that begins, with as many parts as there are devices, if none are named.
 
-    InputError where parts can't be cut.
+    Where its tables lie is the plan's to say, which knows what else there is (nerf/plan/fit.py).
     """
-    training = config.training
-    parts = training.parts or jax.device_count()
-    tables = training.tables
-    if tables == "auto":
-        few = min(parts, jax.device_count()) == 1 or bytes_of_tables(config.field) < SHARDED_FROM
-        tables = "replicated" if few else "sharded"
-    return replace(config, training=replace(training, parts=parts, tables=tables))
-
-
-def bytes_of_tables(field: FieldConfig) -> int:
-    """Of the tables of one field, float32."""
-    if field.encoding != "hash":
-        return 0
-    return 4 * field.level_features * sum(rows(n, field) for n in vertices(field))
+    parts = config.training.parts or jax.device_count()
+    return replace(config, training=replace(config.training, parts=parts))
 
 
 def mesh_of(config: Config) -> Mesh | None:

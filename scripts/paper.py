@@ -10,7 +10,7 @@ GPU's own work are an assumption, and said to be one.
 from dataclasses import replace
 
 from nerf.config import FieldConfig
-from nerf.devices import bytes_of_tables
+from nerf.field import rows, vertices
 
 SAMPLES = 2**18
 """Of one GPU and step; a quarter as many rays."""
@@ -57,6 +57,11 @@ def held(size: int, devices: int, sharded: bool) -> float:
     """Bytes on each device: tables, gradient, Adam's two moments and what is renewed; pictures."""
     tables = 2 * size + 4 * size / devices if sharded else 5 * size
     return tables + 4 * PICTURES * WIDTH * HEIGHT / devices
+
+
+def bytes_of_tables(field: FieldConfig) -> int:
+    """Of the tables of one field, float32."""
+    return 4 * field.level_features * sum(rows(n, field) for n in vertices(field))
 
 
 def main() -> None:

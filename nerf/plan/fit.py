@@ -1,9 +1,9 @@
 """Settings that fit a limit of memory; and what is said where none do, or where memory runs out.
 
-What is changed, in this order, and only as far as it must be: `occupancy.at_once`, which changes
-nothing that is learnt; `training.parts`, with which sums are taken in another order; then
-`training.samples` and `training.rays`, by halves, with which a step learns from less. The field is
-never changed: what it would take is said.
+What is changed, in this order, and only as far as it must be: `occupancy.at_once` and
+`rendering.memory`, which change nothing that is learnt; `training.parts`, with which sums are taken
+in another order; then `training.samples` and `training.rays`, by halves, with which a step learns
+from less. The field is never changed: what it would take is said.
 """
 
 from collections.abc import Iterator
@@ -28,6 +28,8 @@ MOST_PARTS = 64
 """Parts that a step is cut into for memory's sake: with more, what is not cut is most of it."""
 CELLS_AT_ONCE = 2**16
 """Cells of the occupancy grid that are asked at once where memory is short."""
+CHUNK = 8
+"""MiB that a chunk of rays takes in a rendering where memory is short."""
 LARGE = 0.25
 """Part of a device's memory from which on tables, with all that goes with them, are dealt out."""
 
@@ -52,10 +54,15 @@ def limit_of(config: Config) -> int:
 def fitted(config: Config, split: Split | None, devices: int = 1, resumed: bool = False) -> Config:
     """The config, with parts, samples and rays that fit its memory; says in one line what it chose.
 
+    And with the tables' place, where that is left to the plan.
+
     InputError with the plan's numbers, and the smallest change that would do, where none fit; or
     where any would have to be changed of a run that is resumed, which stays what it is.
     """
     limit, pictures = limit_of(config), pictures_of(split)
+    if config.training.tables == "auto" and not resumed:
+        dealt = sharded(config, pictures, devices, limit)
+        config = replace_in(config, "training", tables="sharded" if dealt else "replicated")
     asked = plan(config, pictures, devices)
     if not limit or fits(asked, limit):
         return config
@@ -76,8 +83,14 @@ def choice(config: Config, pictures: Pictures, devices: int, limit: int) -> Plan
     for tried in _smaller(config, devices):
         planned = plan(tried, pictures, devices)
         if fits(planned, limit):
-            return planned
-    return None
+            break
+    else:
+        return None
+    for section in ("rendering", "occupancy"):  # what turned out to be no part of the matter
+        back = replace(planned.config, **{section: getattr(config, section)})
+        if back != planned.config and fits(without := plan(back, pictures, devices), limit):
+            planned = without
+    return planned
 
 
 def chosen_in_words(before: Config, chosen: Plan) -> str:
@@ -90,7 +103,13 @@ def chosen_in_words(before: Config, chosen: Plan) -> str:
     return f"{', '.join(told) or 'as it was'}: {size(chosen.peak)} of {limit}"
 
 
-CHOSEN = "occupancy.at_once", "training.parts", "training.samples", "training.rays"
+CHOSEN = (
+    "occupancy.at_once",
+    "rendering.memory",
+    "training.parts",
+    "training.samples",
+    "training.rays",
+)
 """Settings that are chosen."""
 
 
@@ -185,6 +204,9 @@ def _smaller(config: Config, devices: int) -> Iterator[Config]:
     yield config
     if occupied and config.occupancy.at_once is None and config.occupancy.cells**3 > CELLS_AT_ONCE:
         config = replace_in(config, "occupancy", at_once=CELLS_AT_ONCE)
+        yield config
+    if config.rendering.memory > CHUNK:
+        config = replace_in(config, "rendering", memory=CHUNK)
         yield config
     first = max(training.parts or 1, devices)
     least = -(-config.sampling.steps // BITS) * BITS

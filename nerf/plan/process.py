@@ -61,8 +61,9 @@ class Plan(NamedTuple):
 
     @property
     def largest(self) -> Program:
-        """Of training: that whose temporary arrays make the peak."""
-        return max(self.training, key=lambda program: program.temporary)
+        """That whose temporary arrays make the peak; held-out views are rendered at the end."""
+        programs = self.training + (self.rendering if self.config.evaluate else ())
+        return max(programs, key=lambda program: program.temporary)
 
     @property
     def device(self) -> int:

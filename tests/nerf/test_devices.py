@@ -18,10 +18,11 @@ from data import pictures
 from data.errors import InputError
 from data.load import load
 from data.share import Share
-from nerf import devices
+from nerf import devices, memory
 from nerf.cli.eval import evaluate_run
 from nerf.config import check, write
 from nerf.field import rows, vertices
+from nerf.plan.fit import fitted
 from nerf.train import start
 from tests.nerf.conftest import CONFIGS, MARBLES, ROOT, prepared, small_grid, tiny
 from tests.nerf.curves import PARTS, STEPS, config_of
@@ -189,14 +190,19 @@ def test_devices_share_parts_evenly_or_not_at_all(monkeypatch):
     assert devices.resolved(with_parts(2)).training.parts == 2
 
 
-def test_large_tables_are_dealt_out_and_small_ones_are_not(monkeypatch):
-    monkeypatch.setattr(jax, "device_count", lambda: 2)
+def test_the_plan_says_where_tables_lie(monkeypatch):
+    """Large ones are dealt out over several devices, if they are much of what a device has."""
+    monkeypatch.setattr(memory, "available", lambda: 2**34)
     config = small_grid()
-    assert devices.resolved(config).training.tables == "replicated"
-    fields = {"log2_rows": 23, "level_features": 8, "levels": 8, "finest": 512}
+    fields = {"log2_rows": 24, "level_features": 8, "levels": 8, "finest": 512}
     large = replace(config, field=replace(config.field, **fields))
-    assert devices.bytes_of_tables(large.field) > devices.SHARDED_FROM
-    assert devices.resolved(large).training.tables == "sharded"
+    for asked, count, tables in (
+        (config, 2, "replicated"), (large, 4, "sharded"), (config, 1, "replicated"),
+    ):  # fmt: skip
+        assert fitted(asked, None, count).training.tables == tables
+    told = replace(large, training=replace(large.training, tables="replicated"))
+    monkeypatch.setattr(memory, "available", lambda: 2**36)
+    assert fitted(told, None, 4).training.tables == "replicated"
 
 
 def test_each_reads_its_share_of_the_pictures_and_no_other(monkeypatch):

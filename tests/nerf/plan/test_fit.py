@@ -47,7 +47,8 @@ def test_what_is_no_size_is_refused(text):
 
 
 def test_what_fits_is_left_alone(marbles, monkeypatch, capsys):
-    config, split = Config(), marbles.splits["train"]
+    config = fit.replace_in(Config(), "training", tables="replicated")
+    split = marbles.splits["train"]
     for limit in (0, 2**36):  # 0: the device does not say
         monkeypatch.setattr(memory, "available", lambda limit=limit: limit)
         assert fit.fitted(config, split) is config
@@ -170,3 +171,19 @@ def test_memory_that_runs_out_is_said_with_the_plan(tmp_path):
     said = done.stderr.strip().splitlines()[-1]
     assert said.startswith("nerf: out of memory: the plan is ") and " step " in said
     assert re.search(r"--training\.parts \d+ needs [\d.]+ GiB$", said)
+
+
+def test_only_what_has_to_be_changed_is_changed(marbles, capsys):
+    """A rendering's chunks are what is too large: they are cut, and nothing else."""
+    config = replace(Config(), rendering=replace(Config().rendering, memory=4096))
+    config = fit.replace_in(config, "training", tables="replicated")
+    pictures = fit.pictures_of(marbles.splits["train"])
+    large, small = (
+        plan(each, pictures).peak
+        for each in (config, fit.replace_in(config, "rendering", memory=8))
+    )
+    assert large > small
+    config = replace(config, memory=str(int(fit.SPARE * (large + small) / 2)))
+    chosen = fit.fitted(config, marbles.splits["train"])
+    assert chosen == fit.replace_in(config, "rendering", memory=fit.CHUNK)
+    assert "rendering.memory 8 in place of 4096: " in capsys.readouterr().out
