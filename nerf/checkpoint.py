@@ -16,6 +16,7 @@ import logging
 import os
 import shutil
 import sys
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -66,6 +67,8 @@ class Checkpoints:
     def __init__(self, run: Path, keep: int = 2):
         for who in ("absl", "asyncio"):  # orbax narrates every save, and each file that failed
             logging.getLogger(who).setLevel(logging.CRITICAL)
+        # of a save that failed it leaves parts that were never begun
+        warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
         self._run, self._keep = run, keep
         self.folder = (run / "checkpoints").resolve()
         self._open: ocp.CheckpointManager | None = None

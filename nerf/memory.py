@@ -2,6 +2,8 @@
 
 import os
 import re
+import resource
+import sys
 from pathlib import Path
 
 import jax
@@ -33,6 +35,19 @@ def host() -> int:
 def resident() -> int:
     """Bytes that this process has in memory now; 0 where the system doesn't say."""
     return _kilobytes(Path("/proc/self/status"), "VmRSS") or 0
+
+
+def peak() -> int:
+    """The most that this process has had in memory, bytes.
+
+    As the system tells of it since it began; what is told of its resources counts in what its
+    parent had when it was started.
+    """
+    found = _kilobytes(Path("/proc/self/status"), "VmHWM")
+    if found is not None:
+        return found
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else 1024 * most
 
 
 def bytes_of(text: str, where: str = "memory") -> int:

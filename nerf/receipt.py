@@ -4,15 +4,13 @@
 """
 
 import json
-import resource
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import jax
 
-from nerf import digest, machine
+from nerf import digest, machine, memory
 from nerf.checkpoint import Memo, named
 from nerf.config import replace_text
 from nerf.opened import Opened
@@ -47,7 +45,7 @@ def write(opened: Opened, memo: Memo, code: int, wall_seconds: float) -> None:
         "state": digest.of_arrays(named(state))[0],
         "training_seconds": memo.seconds,
         "wall_seconds": wall_seconds,
-        "peak_memory_bytes": peak_memory(),
+        "peak_memory_bytes": memory.peak(),
         "device_peak_memory_bytes": (jax.devices()[0].memory_stats() or {}).get(
             "peak_bytes_in_use"
         ),
@@ -60,7 +58,10 @@ def evaluated(run: Path, step: int, metrics: dict[str, Any]) -> None:
     """Adds the figures of an evaluation after so many steps, protocol and views included."""
     told = read(run)
     if told is not None:
-        _put(run, told | {"evaluation": {"step": step} | metrics})
+        _put(
+            run,
+            told | {"evaluation": {"step": step, "peak_memory_bytes": memory.peak()} | metrics},
+        )
 
 
 def read(run: Path) -> dict[str, Any] | None:
@@ -70,12 +71,6 @@ def read(run: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return told if isinstance(told, dict) else None
-
-
-def peak_memory() -> int:
-    """The most memory that this process has had resident, bytes."""
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most if sys.platform == "darwin" else 1024 * most
 
 
 def _put(run: Path, told: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from data.load import load
-from nerf import space
+from nerf import receipt, space
 from nerf.cli.parse import parse
 from nerf.config import Config, read
 from nerf.plan import compiled, fit
@@ -72,14 +72,12 @@ def peak(flags: str, scene: Path, steps: int) -> int:
         command += ["--scene", str(scene), "--steps", str(steps), "--run", f"{folder}/run"]
         command += ["--training.restarts", "0"]
         cache = {"JAX_COMPILATION_CACHE_DIR": f"{folder}/cache"}
-        child = subprocess.Popen(
-            command, cwd=ROOT, env=os.environ | cache, stdout=subprocess.DEVNULL
+        subprocess.run(
+            command, cwd=ROOT, env=os.environ | cache, stdout=subprocess.DEVNULL, check=True
         )
-        _, status, used = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)  # waited for
-    if child.returncode:
-        raise RuntimeError(f"{' '.join(command)}: ended with {child.returncode}")
-    return used.ru_maxrss * 1024
+        told = receipt.read(Path(folder) / "run") or {}
+    evaluated = told["evaluation"] or {"peak_memory_bytes": 0}
+    return max(told["peak_memory_bytes"], evaluated["peak_memory_bytes"])
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """Fixtures. Settings of JAX that hold for a whole process are changed here and nowhere else."""
 
+import gc
+import itertools
 import os
 from pathlib import Path
 
@@ -41,6 +43,25 @@ def real_data() -> Path:
     path = Path(folder)
     assert path.is_dir(), f"NERF_DATA names {path}, which is no folder"
     return path
+
+
+FEW = 25_000
+"""Maps of memory that a process may have before its programs are dropped."""
+_done = itertools.count(1)
+
+
+def pytest_runtest_teardown(item, nextitem):
+    """Drops compiled programs now and then.
+
+    JAX keeps all that it has compiled, each in maps of its own, of which the system gives a process
+    65,530: the compiler that is refused one aborts. Those needed again are read from disk.
+    """
+    maps = Path("/proc/self/maps")
+    if next(_done) % 25 == 0 and maps.exists():
+        with maps.open("rb") as lines:
+            if sum(1 for _ in lines) > FEW:
+                jax.clear_caches()
+                gc.collect()
 
 
 def pytest_terminal_summary(terminalreporter):

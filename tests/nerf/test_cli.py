@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from data.load import load
+from data.share import ALL
 from nerf import cli
 from nerf.cli import train as training
 from nerf.cli.command import COMMANDS
@@ -102,8 +103,8 @@ def test_a_run_from_before_goes_on_as_it_was(tmp_path):
 def test_the_bounds_of_a_forward_scene_are_set_by_all_cameras():
     scene = load(MARBLES, splits=("train",))
     config = replace(Config(), data=replace(Config().data, space="forward"))
-    assert set(training._with_all_cameras(config, scene).splits) == {"train", "test"}
-    assert training._with_all_cameras(Config(), scene) is scene
+    assert set(training._with_all_cameras(config, scene, ALL).splits) == {"train", "test"}
+    assert training._with_all_cameras(Config(), scene, ALL) is scene
 
 
 def test_eval_writes_metrics_and_pictures(run, capsys):

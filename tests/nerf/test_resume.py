@@ -111,6 +111,7 @@ def test_the_receipt_tells_what_the_run_was(run):
     evaluation = told["evaluation"]
     assert evaluation["step"] == 25 and evaluation["protocol"]["views"] == "2 of 10"
     assert [view["name"] for view in evaluation["views"]] == ["test/r_0", "test/r_5"]
+    assert evaluation.pop("peak_memory_bytes") >= told["peak_memory_bytes"]
     assert evaluation == {"step": 25} | json.loads((run / "eval" / "metrics.json").read_text())
 
 
