@@ -44,5 +44,6 @@ def test_a_disk_that_takes_no_more_lines_is_said_once_and_tried_again(
             full[0] = step < 60
             write(Progress(step, 0.1 * step, 0.5, 0.1, 20.0, 100, 0, 1000, 0.5, "", "", 1e-2))
     said = capsys.readouterr().out
-    assert said.count("lacks lines from step 20 on: ") == 1 and "No space left" in said
+    assert said.count("lacks lines") == said.count("from step 20 on: ") == 1, said
+    assert "No space left" in said
     assert any((tmp_path / log.BOARD).iterdir()), "it was tried again"
