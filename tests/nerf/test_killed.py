@@ -72,7 +72,7 @@ def writing(run: Path) -> bool:
 
 def killed(process, run: Path, after: int, while_writing: bool, rng: random.Random) -> bool:
     """Kills it some time after that step is saved; returns whether it was writing then."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while newest(run) < after and process.is_alive() and time.monotonic() < deadline:
         time.sleep(0.001)
     time.sleep(rng.uniform(0, 0.05))
