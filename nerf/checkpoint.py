@@ -29,7 +29,7 @@ import orbax.checkpoint as ocp
 from data.errors import InputError, one_line
 from nerf import digest, processes
 from nerf.console import console
-from nerf.train import TrainState
+from nerf.state import TrainState
 
 STATE, MEMO = "state", "memo"
 """Parts of a checkpoint: arrays, and what is said in JSON."""

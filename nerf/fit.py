@@ -16,7 +16,9 @@ from nerf.console import console, interruptible, training_bar
 from nerf.dead_start import Watch
 from nerf.log import BOARD, metrics_log
 from nerf.run import CONFIG
-from nerf.train import Gap, Progress, Step, TrainState, start, train
+from nerf.state import TrainState, start
+from nerf.step import Gap, Step
+from nerf.train import Progress, train
 
 GAP_WORTH_A_LINE = 1e-3
 """Difference of the two gradients, relative, from which on it is said at once."""

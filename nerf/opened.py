@@ -13,7 +13,7 @@ from nerf import run as folder
 from nerf.checkpoint import Checkpoints
 from nerf.config import Config
 from nerf.field import Model
-from nerf.train import TrainState, start
+from nerf.state import TrainState, start
 
 
 class Opened(NamedTuple):

@@ -11,7 +11,8 @@ import optax
 from nerf.field import Field, vertices
 from nerf.loss import loss_of_rays
 from nerf.rays import backgrounds, packed, rays_of
-from nerf.train import Step, TrainState
+from nerf.state import TrainState
+from nerf.step import Step
 
 TRAINED_FIRST = 300
 

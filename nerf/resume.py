@@ -14,7 +14,7 @@ from nerf.checkpoint import Checkpoints, Memo
 from nerf.config import Config, as_dict, replace_text, write
 from nerf.console import console
 from nerf.run import CONFIG
-from nerf.train import TrainState
+from nerf.state import TrainState
 
 DATA = "data.json"
 """Of a run: the digests of its pictures by their names, so that one that changed can be named."""

@@ -40,7 +40,8 @@ from nerf.config import Config, read
 from nerf.machine import prepare
 from nerf.profile import profile
 from nerf.rays import Photographs
-from nerf.train import Step, TrainState, start
+from nerf.state import TrainState, start
+from nerf.step import Step
 
 ROOT = Path(__file__).parents[1]
 PARTS = ("steps", "paper", "profile", "start", "learn", "render")

@@ -95,7 +95,8 @@ from data.load import load
 from nerf import devices
 from nerf.config import Config
 from nerf.rays import Photographs
-from nerf.train import Step, start
+from nerf.state import start
+from nerf.step import Step
 config = Config()
 config = replace(config, training=replace(config.training, parts=PARTS, tables={tables!r}))
 mesh = devices.mesh_of(config)

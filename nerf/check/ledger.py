@@ -17,7 +17,8 @@ from nerf.check.error import worst
 from nerf.config import Config
 from nerf.rays import Photographs
 from nerf.stages import passed
-from nerf.train import Step, start
+from nerf.state import start
+from nerf.step import Step
 
 MANY, FEW = 4096, 64
 """Examples at once, for time and memory, and for errors."""

@@ -20,7 +20,8 @@ from nerf.config import Config
 from nerf.field import Model, Params
 from nerf.rays import Batch, Photographs
 from nerf.stages import passed, watched
-from nerf.train import Step, TrainState, name_of, start
+from nerf.state import TrainState, name_of, start
+from nerf.step import Step
 
 ALLOWED_64, ALLOWED_32, ALLOWED_DIFFERENCES = 1e-9, 1e-3, 1e-4
 _STATIC = {rule.name: len(rule.static) for rule in RADIANCE}

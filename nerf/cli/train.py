@@ -31,7 +31,8 @@ from nerf.plan.fit import explained, fitted
 from nerf.processes import Joining, life
 from nerf.rays import Photographs
 from nerf.resume import as_it_was, keep_data, restored
-from nerf.train import Step, TrainState, start
+from nerf.state import TrainState, start
+from nerf.step import Step
 from nerf.viewer.addresses import free_port
 from nerf.viewer.server import HOST, PORT
 from nerf.viewer.training import watched

@@ -15,7 +15,8 @@ from nerf.check.run import Parameter, check_gradients
 from nerf.config import Config
 from nerf.doctor.finding import Finding
 from nerf.rays import Photographs
-from nerf.train import Step, start
+from nerf.state import start
+from nerf.step import Step
 
 RAYS = 8
 """Whose gradient is compared."""

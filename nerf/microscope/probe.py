@@ -18,7 +18,7 @@ from nerf.microscope.sentence import say
 from nerf.microscope.slopes import Judge, by_differences, by_hand, gap
 from nerf.pictures import over
 from nerf.render import BACKGROUNDS
-from nerf.train import TrainState
+from nerf.state import TrainState
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,8 @@ from nerf.microscope.probe import Microscope, Probe
 from nerf.microscope.scales import Scales
 from nerf.pictures import over, quantised
 from nerf.render import BACKGROUNDS
-from nerf.train import Progress, TrainState
+from nerf.state import TrainState
+from nerf.train import Progress
 
 FOLDER = "microscope"
 LATER = 1.1

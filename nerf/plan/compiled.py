@@ -15,7 +15,8 @@ from nerf.config import Config
 from nerf.field import Model
 from nerf.rays import Photographs
 from nerf.render import Renderer
-from nerf.train import Step, TrainState, start
+from nerf.state import TrainState, start
+from nerf.step import Step
 
 QUICKLY = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 """For the compiler: what comes after memory is dealt out is left out; it takes most of the time."""

@@ -15,7 +15,7 @@ from nerf.cameras import Cameras
 from nerf.microscope.draw import DPI, figure
 from nerf.microscope.probe import Microscope, Probe
 from nerf.microscope.samples import MOTIONS
-from nerf.train import TrainState
+from nerf.state import TrainState
 from nerf.viewer import charts, photographs
 from nerf.viewer.live import Live, Snapshot
 

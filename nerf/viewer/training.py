@@ -11,7 +11,8 @@ from nerf.field import Model
 from nerf.fit import Listener
 from nerf.log import EVERY
 from nerf.report.record import curve
-from nerf.train import Progress, TrainState
+from nerf.state import TrainState
+from nerf.train import Progress
 from nerf.viewer.live import Live
 from nerf.viewer.server import HOST, PORT, Viewer, say, serve, until_asked_to_end
 

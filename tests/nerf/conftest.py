@@ -10,7 +10,9 @@ import pytest
 from data.load import load
 from nerf.config import Config, read
 from nerf.rays import Photographs
-from nerf.train import Step, start, train
+from nerf.state import start
+from nerf.step import Step
+from nerf.train import train
 
 ROOT = Path(__file__).parents[2]
 MARBLES = ROOT / "data" / "scenes" / "marbles"

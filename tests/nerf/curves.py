@@ -16,7 +16,9 @@ from nerf import devices
 from nerf.config import DataConfig, RenderingConfig
 from nerf.rays import Photographs
 from nerf.render import Renderer
-from nerf.train import Step, start, train
+from nerf.state import start
+from nerf.step import Step
+from nerf.train import train
 from tests.nerf.conftest import CONFIGS, MARBLES
 
 PARTS, STEPS = 4, 60

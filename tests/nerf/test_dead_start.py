@@ -21,7 +21,9 @@ from nerf.rays import Photographs, Rays
 from nerf.run import create
 from nerf.shading import Pixels
 from nerf.space import Space
-from nerf.train import Step, learning_rate, start, train
+from nerf.state import start
+from nerf.step import Step
+from nerf.train import learning_rate, train
 
 MARBLES = Path(__file__).parents[2] / "data" / "scenes" / "marbles"
 BIAS = {"empty": -30.0, "opaque": 12.0}

@@ -11,7 +11,8 @@ import pytest
 from calculus import radiance
 from nerf.config import read
 from nerf.stages import passed
-from nerf.train import Step, train
+from nerf.step import Step
+from nerf.train import train
 from tests.nerf.conftest import ROOT, prepared
 
 

@@ -23,7 +23,7 @@ from nerf.cli.eval import evaluate_run
 from nerf.config import check, write
 from nerf.field import rows, vertices
 from nerf.plan.fit import fitted
-from nerf.train import start
+from nerf.state import start
 from tests.nerf.conftest import CONFIGS, MARBLES, ROOT, prepared, small_grid, tiny
 from tests.nerf.curves import PARTS, STEPS, config_of
 

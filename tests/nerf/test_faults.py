@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import nerf.train
+import nerf.step
 from data.errors import InputError
 from nerf import cli, digest, receipt
 from nerf.checkpoint import Checkpoints, named
@@ -352,7 +352,7 @@ def test_a_picture_that_is_deleted_while_training_is_missed_when_it_is_read_agai
 def poisoned(monkeypatch, where: str, at: int, times: int) -> None:
     """Makes one number of step `at` NaN, the first `times` times that it is taken."""
     left = [times]
-    honest = nerf.train.Step.run
+    honest = nerf.step.Step.run
 
     def run(self, state, rate):
         if int(state.step) != at or not left[0]:
@@ -363,9 +363,9 @@ def poisoned(monkeypatch, where: str, at: int, times: int) -> None:
             layer["W"] = layer["W"].at[0, 0].set(jnp.nan)
             return honest(self, state, rate)
         # programs that meet it are made anew, and it is asked at once what they met
-        step = nerf.train.Step(self.model, self.photographs)
+        step = nerf.step.Step(self.model, self.photographs)
         if where == "gradient":
-            true = nerf.train.slope_of_rays
+            true = nerf.step.slope_of_rays
 
             def slope(params, *given):
                 seen, gradient = true(params, *given)
@@ -374,23 +374,23 @@ def poisoned(monkeypatch, where: str, at: int, times: int) -> None:
                 return seen, gradient
 
             with monkeypatch.context() as patch:
-                patch.setattr(nerf.train, "slope_of_rays", slope)
+                patch.setattr(nerf.step, "slope_of_rays", slope)
                 found = honest(step, state, rate)
                 self.first_bad_array = _kept(step.first_bad_array(found[0], step.batch(found[0])))
                 return found
-        rays_of = nerf.train.rays_of
+        rays_of = nerf.step.rays_of
 
         def spoilt(*given):
             rays = rays_of(*given)
             return rays._replace(photograph=rays.photograph.at[5, 1].set(jnp.nan))
 
         with monkeypatch.context() as patch:
-            patch.setattr(nerf.train, "rays_of", spoilt)
+            patch.setattr(nerf.step, "rays_of", spoilt)
             found = honest(step, state, rate)
             self.first_bad_array = _kept(step.first_bad_array(found[0], step.batch(found[0])))
             return found
 
-    monkeypatch.setattr(nerf.train.Step, "run", run)
+    monkeypatch.setattr(nerf.step.Step, "run", run)
 
 
 def _kept(said: str):

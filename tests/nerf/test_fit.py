@@ -9,7 +9,8 @@ from nerf.checkpoint import Checkpoints, Memo
 from nerf.fit import fit
 from nerf.rays import Photographs
 from nerf.run import create
-from nerf.train import Step, start
+from nerf.state import start
+from nerf.step import Step
 from tests.nerf.conftest import small_grid
 
 

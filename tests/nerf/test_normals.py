@@ -14,7 +14,7 @@ from nerf.normals import density_and_slope, normals
 from nerf.render import Renderer
 from nerf.shading import Draws, coarse_to_fine, shade
 from nerf.space import Space
-from nerf.train import start
+from nerf.state import start
 from tests.nerf.conftest import small_grid, tiny
 
 SPACES = ("bounded", "forward", "unbounded")

@@ -14,7 +14,7 @@ from nerf.cameras import Cameras
 from nerf.render import OPAQUE, Renderer
 from nerf.shading import Draws, hierarchical, shade
 from nerf.space import Space
-from nerf.train import start
+from nerf.state import start
 from tests.nerf.conftest import prepared, small_grid, tiny
 
 

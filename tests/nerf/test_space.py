@@ -19,7 +19,9 @@ from nerf.loss import gains
 from nerf.rays import Batch, Photographs, packed, rays_of
 from nerf.render import Renderer
 from nerf.space import EVEN, EXPOSURE_AND_BACKDROP, SAFE, SPREAD, Space, resolved, seen_at_depth_one
-from nerf.train import Step, start, train
+from nerf.state import start
+from nerf.step import Step
+from nerf.train import train
 from tests.nerf.conftest import small_grid
 
 KINDS = ("bounded", "forward", "unbounded")

@@ -13,7 +13,8 @@ from nerf.loss import SAMPLES_TOGETHER, loss_of_rays, slope_of_rays
 from nerf.rays import Packed
 from nerf.shading import shade, shade_packed
 from nerf.space import Space
-from nerf.train import DROPS, learning_rate, optimiser, train
+from nerf.state import optimiser
+from nerf.train import DROPS, learning_rate, train
 from tests.nerf.conftest import finished, prepared, same_bits, small_grid, tiny
 
 

@@ -15,7 +15,7 @@ from data.load import load
 from nerf import occupancy, views
 from nerf.pictures import PANEL_WIDTH
 from nerf.render import Picture, Renderer
-from nerf.train import start
+from nerf.state import start
 from nerf.truth import compare, show
 from nerf.truth.distance import beyond, errors, mean_distance, sides
 from tests.nerf.conftest import ROOT, small_grid

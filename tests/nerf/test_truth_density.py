@@ -16,7 +16,7 @@ from data.load import load
 from data.scene import Scene, Split
 from nerf import occupancy, views
 from nerf.render import Renderer
-from nerf.train import start
+from nerf.state import start
 from nerf.truth import density, show
 from tests.nerf.conftest import ROOT, small_grid
 from tests.nerf.test_cli import nerf

@@ -19,7 +19,7 @@ from nerf.microscope.probe import Microscope, Probe
 from nerf.microscope.record import Ray
 from nerf.render import Renderer, shade
 from nerf.space import Space
-from nerf.train import start
+from nerf.state import start
 from tests.nerf.conftest import small_grid, tiny
 
 PIXEL, VIEW = (27, 24), 3

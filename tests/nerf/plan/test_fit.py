@@ -142,7 +142,7 @@ def test_memory_that_runs_out_is_said_with_the_plan(tmp_path):
     program = f"""
         import resource, sys
         from nerf import cli
-        from nerf.train import Step
+        from nerf.step import Step
         run, steps = Step.run, []
 
         def under_a_limit(self, *arguments):

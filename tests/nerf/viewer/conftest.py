@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from data.load import load
-from nerf.train import start
+from nerf.state import start
 from nerf.viewer.live import Live, Snapshot
 from tests.nerf.conftest import MARBLES, small_grid
 

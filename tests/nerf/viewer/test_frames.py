@@ -8,7 +8,7 @@ import pytest
 from data.scene import Camera
 from nerf.cameras import Cameras
 from nerf.render import Renderer, Seen
-from nerf.train import start
+from nerf.state import start
 from nerf.viewer.frames import COARSEST, Frame, Pace, Superseded, levels
 from tests.nerf.conftest import MARBLES, small_grid
 

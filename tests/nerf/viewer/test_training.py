@@ -12,7 +12,9 @@ from nerf.checkpoint import Checkpoints, Memo
 from nerf.fit import fit
 from nerf.rays import Photographs
 from nerf.run import create
-from nerf.train import Progress, Step, start
+from nerf.state import start
+from nerf.step import Step
+from nerf.train import Progress
 from nerf.viewer import serve, training
 from nerf.viewer.curves import curves, in_words
 from nerf.viewer.live import Live
