@@ -1,7 +1,6 @@
 """Small runs for the tests of the application."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -13,9 +12,7 @@ from nerf.rays import Photographs
 from nerf.state import start
 from nerf.step import Step
 from nerf.train import train
-
-ROOT = Path(__file__).parents[2]
-MARBLES = ROOT / "data" / "scenes" / "marbles"
+from tests.nerf.commands import MARBLES, ROOT, TINY, nerf
 
 
 def tiny() -> Config:
@@ -89,3 +86,13 @@ def same_bits(a, b) -> bool:
     return all(
         np.array_equal(x, y) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
     )
+
+
+@pytest.fixture(scope="session")
+def saved_twice(tmp_path_factory):
+    """Folder of a run with checkpoints of steps 20 and 40. For reading: spoil a copy."""
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    assert nerf("train", *TINY, "--run", folder, "--steps", 20) == 0
+    assert nerf("train", "--resume", folder, "--steps", 40) == 0
+    assert sorted(p.name for p in (folder / "checkpoints").iterdir()) == ["20", "40"]
+    return folder

@@ -8,25 +8,18 @@ from dataclasses import replace
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 
 from calculus import radiance
 from calculus.ledger import LEDGER
 from calculus.radiance.stream import Stream
-from nerf import cli
 from nerf.check.error import worst
 from nerf.check.ledger import rows, trained_on
 from nerf.check.run import Call, check_run
 from nerf.check.run import _errors as stage_errors
+from tests.nerf.commands import nerf
 from tests.nerf.conftest import MARBLES, ROOT, prepared, small_grid
 
 RULES = {rule.name: rule for rule in LEDGER}
-
-
-def nerf(*arguments) -> int:
-    with pytest.raises(SystemExit) as end:
-        cli.main([str(a) for a in arguments])
-    return end.value.code
 
 
 def with_wrong_pullback(name):

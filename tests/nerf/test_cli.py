@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,29 +16,12 @@ from PIL import Image
 
 from data.load import load
 from data.share import ALL
-from nerf import cli
-from nerf.cli import train as training
 from nerf.cli.command import COMMANDS
 from nerf.cli.scenes import SCENES
+from nerf.cli.train import _unused
 from nerf.config import Config
+from tests.nerf.commands import TINY, mistake, nerf, training
 from tests.nerf.conftest import MARBLES, ROOT
-
-TINY = [str(ROOT / "configs" / "tiny.toml"), "--scene", str(MARBLES), "--data.downscale", "4"]
-
-
-def nerf(*arguments) -> int:
-    with pytest.raises(SystemExit) as end:
-        cli.main([str(a) for a in arguments])
-    return end.value.code
-
-
-def mistake(capsys, *arguments) -> str:
-    """The one line that a mistake ends in."""
-    capsys.readouterr()
-    assert nerf(*arguments) == 2
-    said = capsys.readouterr().err
-    assert said.startswith("nerf: ") and said.count("\n") == 1, said
-    return said
 
 
 @pytest.fixture(scope="module")
@@ -292,23 +274,13 @@ def test_help_says_what_every_option_means(capsys):
 
 def test_a_fresh_run_gets_a_name_of_its_own(tmp_path):
     (tmp_path / "a").mkdir()
-    assert training._unused(tmp_path, "a") == tmp_path / "a-2"
-    assert training._unused(tmp_path, "b") == tmp_path / "b"
+    assert _unused(tmp_path, "a") == tmp_path / "a-2"
+    assert _unused(tmp_path, "b") == tmp_path / "b"
 
 
 def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path):
     folder = tmp_path / "long"
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
-    command = [sys.executable, "-m", "nerf.cli", "train", *TINY, "--steps", "100000"]
-    process = subprocess.Popen(
-        [*command, "--run", str(folder)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=environment,
-    )  # fmt: skip
-    metrics = folder / "metrics.jsonl"
-    deadline = time.monotonic() + 600
-    while not (metrics.exists() and metrics.stat().st_size) and time.monotonic() < deadline:
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.2)
+    process = training(folder)
     process.send_signal(signal.SIGINT)
     said, complaint = process.communicate(timeout=300)
     assert process.returncode == 130, complaint

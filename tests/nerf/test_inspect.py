@@ -10,7 +10,8 @@ from PIL import Image
 
 from calculus.radiance import camera as page
 from data.scene import Camera, Scene, Split
-from nerf import cli, inspect, paths, views
+from nerf import inspect, paths, views
+from tests.nerf.commands import nerf
 from tests.nerf.conftest import MARBLES
 
 FOX = [0.0578, -0.0805, -0.00098, 0.000156, 0, 0, 0, 0]
@@ -202,12 +203,6 @@ def test_the_lens_and_the_motion_are_said():
     assert "perspective, k1 0.0578, k2 -0.0805" in text
     assert "scale 0.5: a scene unit is 2 of the files' units; turned by 90.0 degrees" in text
     assert "unbounded beyond" in text
-
-
-def nerf(*arguments) -> int:
-    with pytest.raises(SystemExit) as end:
-        cli.main([str(a) for a in arguments])
-    return end.value.code
 
 
 def test_the_bundled_scene_from_the_command_line(tmp_path, capsys):

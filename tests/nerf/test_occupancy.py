@@ -64,6 +64,26 @@ def test_partial_updates_find_what_appears():
     assert grid.occupied[distance < 0.5 - np.sqrt(3) / 16].all()
 
 
+@pytest.mark.parametrize("everywhere", [True, False])
+@pytest.mark.parametrize("at_once", [7, 100, 1024, 2**20])
+def test_cells_asked_in_portions_are_found_to_the_bit(at_once, everywhere):
+    """Though 100 divides neither the 4,096 cells nor the 2,048 of a partial update."""
+
+    def density(x):
+        return jnp.exp(3 * jnp.sin(7 * x[..., 0]) * x[..., 1] - x[..., 2] ** 2)
+
+    key, before = jax.random.key(3), learned(ball)
+    whole, portions = (
+        jax.jit(lambda grid, n=n: occupancy.update(
+            grid, density, key, replace(CONFIG, at_once=n), everywhere, SPACE
+        ))(before)
+        for n in (None, at_once)
+    )  # fmt: skip
+    assert len(np.unique(whole.depth)) > 500
+    np.testing.assert_array_equal(portions.depth, whole.depth)
+    np.testing.assert_array_equal(portions.occupied, whole.occupied)
+
+
 def test_depth_is_that_of_one_step():
     grid = learned(lambda x: jnp.full(len(x), 3.0))
     np.testing.assert_allclose(grid.depth, 3.0 * 2 * np.sqrt(3) / 48, rtol=1e-6)

@@ -15,26 +15,13 @@ from PIL import Image
 
 from data import sparse
 from data.errors import InputError
-from nerf import cli, paths
+from nerf import paths
 from nerf.film import save
 from nerf.photos import pictures, stages, transforms, video
+from tests.nerf.commands import mistake, nerf
 
 AXES = np.diag([1.0, -1.0, -1.0])
 """Between OpenGL's camera and COLMAP's."""
-
-
-def nerf(*arguments) -> int:
-    with pytest.raises(SystemExit) as end:
-        cli.main([str(a) for a in arguments])
-    return end.value.code
-
-
-def mistake(capsys, *arguments) -> str:
-    capsys.readouterr()
-    assert nerf("photos", *arguments) == 2
-    said = capsys.readouterr().err
-    assert said.startswith("nerf: ") and said.count("\n") == 1, said
-    return said
 
 
 @pytest.fixture
@@ -243,7 +230,7 @@ def test_a_scene_is_made(solved, tmp_path, capsys):
         copy = out / frame["file_path"]
         assert copy.read_bytes() == (folder / copy.name).read_bytes()
     assert len(told["frames"]) == 5 and len(list(out.parent.iterdir())) == 1
-    assert "holds something already" in mistake(capsys, folder, "--out", out)
+    assert "holds something already" in mistake(capsys, "photos", folder, "--out", out)
     (out / "notes.txt").write_text("kept")
     fewer = album(tmp_path / "fewer", [f"p{k}.png" for k in range(4)])
     assert nerf("photos", fewer, "--out", out, "--overwrite") == 0
@@ -268,7 +255,7 @@ def test_a_failure_leaves_what_was_there(solved, tmp_path, monkeypatch, capsys):
         raise InputError("pycolmap failed")
 
     monkeypatch.setattr(stages, "run", fails)
-    assert "pycolmap failed" in mistake(capsys, folder, "--out", out, "--overwrite")
+    assert "pycolmap failed" in mistake(capsys, "photos", folder, "--out", out, "--overwrite")
     assert (out / "transforms.json").read_text() == before
     assert len(list((out / "images").iterdir())) == 4
     assert {p.name for p in tmp_path.iterdir()} == {"in", "scene"}
@@ -283,7 +270,7 @@ def test_a_stage_that_fails_says_why(tmp_path):
 def test_without_pycolmap(tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "pycolmap", None)
     folder = album(tmp_path / "in", [f"{k}.png" for k in range(4)])
-    said = mistake(capsys, folder, "--out", tmp_path / "out")
+    said = mistake(capsys, "photos", folder, "--out", tmp_path / "out")
     assert "pip install 'nabla-nerf[photos]'" in said
 
 
@@ -302,51 +289,55 @@ class TestRefused:
         assert not list(tmp_path.glob(".photos-*"))
 
     def test_nowhere(self, tmp_path, capsys):
-        assert "no such folder or video" in mistake(capsys, "/nowhere", "--out", tmp_path / "out")
+        assert "no such folder or video" in mistake(
+            capsys, "photos", "/nowhere", "--out", tmp_path / "out"
+        )
 
     @pytest.mark.parametrize("count", [0, 2])
     def test_too_few(self, count, tmp_path, capsys):
         few = album(tmp_path / "few", [f"{k}.png" for k in range(count)])
-        said = mistake(capsys, few, "--out", tmp_path / "out")
+        said = mistake(capsys, "photos", few, "--out", tmp_path / "out")
         assert f"has {count} pictures" in said and "needs 3 at least" in said
 
     def test_one_that_is_cut_short(self, folder, tmp_path, capsys):
         whole = (folder / "2.png").read_bytes()
         (folder / "2.png").write_bytes(whole[: len(whole) // 2])
-        said = mistake(capsys, folder, "--out", tmp_path / "out")
+        said = mistake(capsys, "photos", folder, "--out", tmp_path / "out")
         assert "2.png: can't be decoded; mend or remove it" in said
 
     def test_one_of_another_size(self, folder, tmp_path, capsys):
         Image.new("RGB", (36, 48)).save(folder / "3.png")
-        said = mistake(capsys, folder, "--out", tmp_path / "out")
+        said = mistake(capsys, "photos", folder, "--out", tmp_path / "out")
         assert "1 of 4 pictures are not 48x36 as the others are, 3.png the first" in said
 
     def test_a_bomb(self, folder, tmp_path, capsys):
         Image.new("1", (12000, 12000)).save(folder / "3.png")
-        said = mistake(capsys, folder, "--out", tmp_path / "out")
+        said = mistake(capsys, "photos", folder, "--out", tmp_path / "out")
         assert "3.png: too large for a picture" in said
 
     def test_no_video(self, tmp_path, capsys):
         (tmp_path / "film.mp4").write_text("not a film")
-        said = mistake(capsys, tmp_path / "film.mp4", "--out", tmp_path / "out")
+        said = mistake(capsys, "photos", tmp_path / "film.mp4", "--out", tmp_path / "out")
         assert "not a video that ffmpeg reads" in said
 
     def test_one_picture(self, folder, tmp_path, capsys):
-        said = mistake(capsys, folder / "0.png", "--out", tmp_path / "out")
+        said = mistake(capsys, "photos", folder / "0.png", "--out", tmp_path / "out")
         assert "is one picture" in said
 
     def test_out_is_a_file(self, folder, tmp_path, capsys):
         (tmp_path / "file").write_text("x")
-        assert "is a file" in mistake(capsys, folder, "--out", tmp_path / "file")
+        assert "is a file" in mistake(capsys, "photos", folder, "--out", tmp_path / "file")
 
     def test_out_holds_the_source(self, tmp_path, capsys):
         within = album(tmp_path / "scene" / "images" / "day", [f"{k}.png" for k in range(3)])
-        said = mistake(capsys, within, "--out", tmp_path / "scene", "--overwrite")
+        said = mistake(capsys, "photos", within, "--out", tmp_path / "scene", "--overwrite")
         assert "name another folder" in said and len(list(within.iterdir())) == 3
 
     @pytest.mark.parametrize("option", ["--frames", "--max-size", "--features"])
     def test_nothing_of_something(self, option, folder, tmp_path, capsys):
-        assert f"{option} 0" in mistake(capsys, folder, "--out", tmp_path / "out", option, "0")
+        assert f"{option} 0" in mistake(
+            capsys, "photos", folder, "--out", tmp_path / "out", option, "0"
+        )
 
 
 @pytest.fixture(scope="module")
@@ -380,7 +371,7 @@ def test_real_photographs_find_their_places(real_data, colmap, tmp_path, capsys)
 
 def test_real_noise_is_no_scene(colmap, tmp_path, capsys):
     folder = album(tmp_path / "in", [f"{k}.png" for k in range(4)], size=(160, 120))
-    said = mistake(capsys, folder, "--out", tmp_path / "out")
+    said = mistake(capsys, "photos", folder, "--out", tmp_path / "out")
     assert "no 3 of the 4 pictures could be put together" in said
     assert {p.name for p in tmp_path.iterdir()} == {"in"}
 

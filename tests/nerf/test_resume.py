@@ -10,16 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nerf import changes, cli, digest, receipt
+from nerf import changes, digest, receipt
 from nerf.checkpoint import Checkpoints, Memo
 from nerf.config import Config, as_dict
+from tests.nerf.commands import nerf
 from tests.nerf.conftest import MARBLES, ROOT, finished, prepared, same_bits, small_grid
-
-
-def nerf(*arguments) -> int:
-    with pytest.raises(SystemExit) as end:
-        cli.main([str(a) for a in arguments])
-    return end.value.code
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,8 @@
 """nerf render as a user runs it: what is shown, what is refused, and going on where it ended."""
 
 import json
-import os
 import signal
 import subprocess
-import sys
-import time
 from dataclasses import replace
 
 import imageio.v2 as imageio
@@ -18,28 +15,15 @@ from calculus import radiance
 from data.errors import InputError
 from data.load import load
 from data.scene import Camera
-from nerf import cli, film, paths, views
+from nerf import film, paths, views
 from nerf.film import make
 from nerf.film.look import distances, normal_picture
 from nerf.film.scale import Scale
 from nerf.paths.choose import Views
 from nerf.render import Picture
 from nerf.space import Space
+from tests.nerf.commands import CPU, command, done, mistake, nerf, wait_until
 from tests.nerf.conftest import MARBLES, ROOT
-
-
-def nerf(*arguments) -> int:
-    with pytest.raises(SystemExit) as end:
-        cli.main([str(a) for a in arguments])
-    return end.value.code
-
-
-def mistake(capsys, *arguments) -> str:
-    capsys.readouterr()
-    assert nerf(*arguments) == 2
-    said = capsys.readouterr().err
-    assert said.startswith("nerf: ") and said.count("\n") == 1, said
-    return said
 
 
 @pytest.fixture(scope="module")
@@ -129,22 +113,19 @@ def test_overwrite_replaces_films_and_folders_of_pictures(run, tmp_path, capsys)
 def test_a_killed_film_goes_on_and_no_frame_is_rendered_twice(run, tmp_path):
     out = tmp_path / "film"
     arguments = ["render", run, "--out", out, "--frames", 60, "--resolution", "40x40"]
-    command = [sys.executable, "-m", "nerf.cli", *map(str, arguments)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     kept = tmp_path / ".film.frames"
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command(*arguments), env=CPU, stdout=subprocess.DEVNULL)
     try:
-        until = time.monotonic() + 600
-        while len(list(kept.glob("*.png"))) < 5 and time.monotonic() < until:
-            time.sleep(0.02)
+        wait_until(lambda: len(list(kept.glob("*.png"))) >= 5, process)
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
     before = {file.name: file.stat().st_mtime_ns for file in kept.glob("*.png")}
     assert 5 <= len(before) < 60, "it was not killed in the middle"
     assert not out.exists()
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert f"kept {len(before)} of 60 frames" in done.stdout
+    again = done(*arguments)
+    assert again.returncode == 0, again.stderr
+    assert f"kept {len(before)} of 60 frames" in again.stdout
     after = {file.name: file.stat().st_mtime_ns for file in out.iterdir()}
     assert len(after) == 60 and before.items() <= after.items()
     assert not kept.exists()

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from nerf import cli
 from nerf.config import Config
 from nerf.report import compared as report
 from nerf.report.comparison import compare, labels
+from tests.nerf.commands import mistake, nerf
 from tests.nerf.report.runs import evaluated, page_of
 
 
@@ -23,20 +23,6 @@ def runs(tmp_path_factory):
         evaluated(folder / "a" / "marbles", lines=6),
         evaluated(folder / "b" / "marbles", lines=4, seed=1, field=other, steps=99),
     )
-
-
-def nerf(*arguments) -> int:
-    with pytest.raises(SystemExit) as end:
-        cli.main([str(a) for a in arguments])
-    return end.value.code
-
-
-def mistake(capsys, *arguments) -> str:
-    capsys.readouterr()
-    assert nerf("compare", *arguments) == 2
-    said = capsys.readouterr().err
-    assert said.startswith("nerf: ") and said.count("\n") == 1, said
-    return said
 
 
 def changed(run: Path, to: Path, **protocol) -> Path:
@@ -174,21 +160,21 @@ def test_labels_tell_runs_apart():
 
 def test_mistakes_are_one_line(runs, tmp_path, capsys):
     assert "two runs or more" in mistake(capsys)
-    assert "two runs or more" in mistake(capsys, runs[0])
-    assert "is named twice" in mistake(capsys, runs[0], runs[0].parent / "." / "marbles")
-    assert "no such folder" in mistake(capsys, runs[0], tmp_path / "nothing")
+    assert "two runs or more" in mistake(capsys, "compare", runs[0])
+    assert "is named twice" in mistake(capsys, "compare", runs[0], runs[0].parent / "." / "marbles")
+    assert "no such folder" in mistake(capsys, "compare", runs[0], tmp_path / "nothing")
     bare = tmp_path / "bare"
     bare.mkdir()
     shutil.copy(runs[0] / "config.toml", bare)
-    assert f"nerf eval {bare}" in mistake(capsys, runs[0], bare)
-    assert "--views 0" in mistake(capsys, *runs, "--views", 0)
-    assert "ends in .html" in mistake(capsys, *runs, "--out", tmp_path / "page.pdf")
+    assert f"nerf eval {bare}" in mistake(capsys, "compare", runs[0], bare)
+    assert "--views 0" in mistake(capsys, "compare", *runs, "--views", 0)
+    assert "ends in .html" in mistake(capsys, "compare", *runs, "--out", tmp_path / "page.pdf")
 
 
 def test_nothing_is_overwritten_unasked(runs, tmp_path, capsys):
     for place in (tmp_path / "page.html", tmp_path / "folder"):
         assert nerf("compare", *runs, "--out", place) == 0
-        assert "--overwrite" in mistake(capsys, *runs, "--out", place)
+        assert "--overwrite" in mistake(capsys, "compare", *runs, "--out", place)
         if place.is_dir():
             (place / "pictures" / "mine.webp").write_text("mine")
             (place / "pictures" / "notes").mkdir()
@@ -200,13 +186,13 @@ def test_nothing_is_overwritten_unasked(runs, tmp_path, capsys):
     assert len(list((tmp_path / "folder").iterdir())) == 2
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "index.html").write_text("mine")
-    said = mistake(capsys, *runs, "--out", tmp_path / "mine", "--overwrite")
+    said = mistake(capsys, "compare", *runs, "--out", tmp_path / "mine", "--overwrite")
     assert "holds something else" in said
-    said = mistake(capsys, *runs, "--out", runs[0] / "eval", "--overwrite")
+    said = mistake(capsys, "compare", *runs, "--out", runs[0] / "eval", "--overwrite")
     assert "holds something else" in said, "the page of an evaluation is no comparison"
     (tmp_path / "file").write_text("")
-    assert "is a file" in mistake(capsys, *runs, "--out", tmp_path / "file")
-    assert "file" in mistake(capsys, *runs, "--out", tmp_path / "file" / "page.html")
+    assert "is a file" in mistake(capsys, "compare", *runs, "--out", tmp_path / "file")
+    assert "file" in mistake(capsys, "compare", *runs, "--out", tmp_path / "file" / "page.html")
 
 
 def test_names_of_runs_are_text(tmp_path, capsys):
