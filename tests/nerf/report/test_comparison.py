@@ -159,7 +159,7 @@ def test_labels_tell_runs_apart():
 
 
 def test_mistakes_are_one_line(runs, tmp_path, capsys):
-    assert "two runs or more" in mistake(capsys)
+    assert "two runs or more" in mistake(capsys, "compare")
     assert "two runs or more" in mistake(capsys, "compare", runs[0])
     assert "is named twice" in mistake(capsys, "compare", runs[0], runs[0].parent / "." / "marbles")
     assert "no such folder" in mistake(capsys, "compare", runs[0], tmp_path / "nothing")
