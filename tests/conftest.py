@@ -5,11 +5,11 @@ import itertools
 import os
 from pathlib import Path
 
-# most of the suite's time is compilation: what one worker, one process or an emptied cache has
-# compiled the others read. Said before JAX is imported, and to the commands that tests start
-os.environ.setdefault(
-    "JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / "build" / "programs")
-)
+from tests.programs import KEPT, QUICK
+
+# before JAX is imported, and for the commands that tests start
+os.environ.setdefault("XLA_FLAGS", QUICK)
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(KEPT))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 import jax

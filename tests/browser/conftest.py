@@ -13,6 +13,7 @@ from nerf.doctor.programs import chromium
 from nerf.opened import Opened, open_run
 from scripts.browser import PATIENCE, Served, Watch, launch, served
 from tests.nerf.conftest import MARBLES, ROOT
+from tests.programs import as_users
 
 NONE_FOUND = "no chromium found: apt-get install chromium, or NERF_BROWSER=PATH"
 SMALL = {
@@ -40,7 +41,7 @@ def nerf(*arguments: object) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "200"},
+        env=as_users(PYTHONPATH=str(ROOT), COLUMNS="200"),
     )
     assert done.returncode == 0, done.stdout
     return done.stdout

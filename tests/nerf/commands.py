@@ -1,6 +1,5 @@
 """Commands as tests give them: in this process, or in one of their own."""
 
-import os
 import subprocess
 import sys
 import time
@@ -9,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from nerf import cli
+from tests.programs import as_users
 
 ROOT = Path(__file__).parents[2]
 MARBLES = ROOT / "data" / "scenes" / "marbles"
 TINY = [str(ROOT / "configs" / "tiny.toml"), "--scene", str(MARBLES), "--data.downscale", "4"]
 """The smallest run on the bundled scene."""
-CPU = os.environ | {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
+CPU = as_users(PYTHONPATH=str(ROOT), JAX_PLATFORMS="cpu")
 """The environment of a command in a process of its own."""
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -26,9 +27,8 @@ from nerf.plan.fit import fitted
 from nerf.state import start
 from tests.nerf.conftest import CONFIGS, MARBLES, ROOT, prepared, small_grid, tiny
 from tests.nerf.curves import PARTS, STEPS, config_of
+from tests.programs import QUICK
 
-QUICK = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
-"""What is compared are sums, not speed: so programs are compiled twice as fast."""
 TOLERANCE = 2e-10
 """How far losses of the same run in float64 may lie apart, relative to them; derived as follows.
 
@@ -273,6 +273,52 @@ def killed(which, run, both, said):
         time.sleep(0.1)
     assert "nerf: " not in said[which].read_text()
     return [line for line in text.splitlines() if line.startswith("nerf: ")]
+
+
+def guarded(folder, process):
+    """The guard of one of two processes; silence is two seconds here, and not 25."""
+    patient = "from nerf.processes import guard; guard.SILENT = 2.0; guard.main()"
+    return subprocess.Popen(
+        [sys.executable, "-c", patient, str(folder), str(process), "2", "start again"],
+        cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def test_a_machine_that_falls_silent_is_noticed(tmp_path):
+    """It takes its guard with it: no good-bye, and no news that its process is gone."""
+    left, vanishing = (guarded(tmp_path, process) for process in (0, 1))
+    try:
+        deadline = time.monotonic() + PATIENCE
+        while not (tmp_path / "1.json").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        vanishing.kill()
+        said, _ = left.communicate(timeout=PATIENCE)
+    finally:
+        for one in (left, vanishing):
+            one.kill()
+            one.wait()
+    assert said == (
+        "nerf: process 1 has not been heard of for 2 s, and process 0 can't go on without it; "
+        "start again\n"
+    )
+
+
+def test_a_picture_that_one_machine_alone_can_not_read_ends_all(cache, tmp_path):
+    scene = shutil.copytree(MARBLES, tmp_path / "marbles")
+    victim = scene / "train" / "r_63.webp"
+    victim.write_bytes(victim.read_bytes()[:100])
+    arguments = str(ROOT / "configs" / "tiny.toml"), "--scene", str(scene)
+    both, said = started(cache, tmp_path, "train", *arguments, "--run", str(tmp_path / "run"))
+    try:
+        assert [one.wait(PATIENCE) for one in both] == [2, 2]
+    finally:
+        for one in both:
+            one.kill()
+            one.wait()
+    first, second = ([x for x in f.read_text().splitlines() if "nerf: " in x] for f in said)
+    assert len(first) == 1 and first[0].startswith(f"nerf: process 1: {victim}: "), first
+    assert not second, "one process speaks for all"
+    assert not (tmp_path / "run").exists(), "nothing is left behind"
 
 
 @pytest.mark.usefixtures("float64")

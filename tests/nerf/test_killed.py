@@ -32,6 +32,7 @@ def trained(arguments: list[str], log: Path) -> None:
     out = os.open(log, os.O_CREAT | os.O_APPEND | os.O_WRONLY)
     os.dup2(out, 1)
     os.dup2(out, 2)
+    os.environ.pop("XLA_FLAGS", None)  # programs are those that users have
     os.environ["JAX_COMPILATION_CACHE_DIR"] = str(log.parent / "programs")
     import jax
 

@@ -18,8 +18,8 @@ from nerf.render import Picture, Renderer
 from nerf.state import start
 from nerf.truth import compare, show
 from nerf.truth.distance import beyond, errors, mean_distance, sides
+from tests.nerf.commands import mistake, nerf
 from tests.nerf.conftest import ROOT, small_grid
-from tests.nerf.test_cli import mistake, nerf
 from tests.nerf.test_render import with_density
 
 SCENES = ROOT / "data" / "scenes"

@@ -18,8 +18,8 @@ from nerf import occupancy, views
 from nerf.render import Renderer
 from nerf.state import start
 from nerf.truth import density, show
+from tests.nerf.commands import nerf
 from tests.nerf.conftest import ROOT, small_grid
-from tests.nerf.test_cli import nerf
 
 SMOKE = ROOT / "data" / "scenes" / "smoke"
 

@@ -7,9 +7,9 @@ import pytest
 import trimesh
 
 from nerf.export import html
+from tests.nerf.commands import mistake, nerf
 from tests.nerf.conftest import ROOT
 from tests.nerf.export.in_closed_form import away
-from tests.nerf.test_cli import mistake, nerf
 
 MARBLES = ROOT / "data" / "scenes" / "marbles"
 SMALL = (

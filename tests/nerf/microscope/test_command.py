@@ -12,7 +12,7 @@ from PIL import Image
 from nerf.checkpoint import Checkpoints
 from nerf.microscope import record
 from nerf.microscope.record import Ray, states
-from tests.nerf.test_cli import TINY, mistake, nerf
+from tests.nerf.commands import TINY, mistake, nerf
 
 RAY = "3,20,30"
 

@@ -1,6 +1,5 @@
 """Settings that fit a limit, what is said where none do, and memory that runs out."""
 
-import os
 import re
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from nerf.plan import fit
 from nerf.plan.process import plan
 from nerf.plan.sizes import Pictures, Sizes
 from tests.nerf.conftest import MARBLES, ROOT
+from tests.programs import as_users
 
 MIB = 2**20
 
@@ -163,7 +163,7 @@ def test_memory_that_runs_out_is_said_with_the_plan(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(program), "train", *flags.split()],
         cwd=ROOT,
-        env=os.environ | {"JAX_COMPILATION_CACHE_DIR": str(tmp_path / "cache")},
+        env=as_users(JAX_COMPILATION_CACHE_DIR=str(tmp_path / "cache")),
         capture_output=True,
         text=True,
     )

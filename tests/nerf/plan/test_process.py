@@ -1,6 +1,5 @@
 """The plan's peak is that of a real process, base included."""
 
-import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,6 +10,7 @@ from nerf.config import read
 from nerf.plan import fit
 from nerf.plan.process import plan
 from tests.nerf.conftest import MARBLES, ROOT
+from tests.programs import as_users
 
 TINY = ROOT / "configs" / "tiny.toml"
 
@@ -20,7 +20,7 @@ def test_a_run_takes_what_was_planned(tmp_path):
     subprocess.run(
         [sys.executable, "-m", "nerf.cli", "train", str(TINY), *flags.split()],
         cwd=ROOT,
-        env=os.environ | {"JAX_COMPILATION_CACHE_DIR": str(tmp_path / "cache")},
+        env=as_users(JAX_COMPILATION_CACHE_DIR=str(tmp_path / "cache")),
         stdout=subprocess.DEVNULL,
         check=True,
     )

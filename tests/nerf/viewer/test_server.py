@@ -23,8 +23,9 @@ from data.errors import InputError
 from nerf.viewer import serve
 from nerf.viewer.addresses import free_port, is_loopback
 from nerf.viewer.guard import REFUSED, guard, may_look
+from tests.nerf.commands import mistake, nerf
 from tests.nerf.conftest import MARBLES, ROOT
-from tests.nerf.test_cli import mistake, nerf
+from tests.programs import as_users
 
 TINY = [str(ROOT / "configs" / "tiny.toml"), "--scene", str(MARBLES), "--data.downscale", "4"]
 
@@ -205,7 +206,7 @@ def test_the_command_runs_until_it_is_interrupted(run):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=as_users(PYTHONPATH=str(ROOT)),
     )
     said = server.stdout.readline()
     address = re.search(r"http://127\.0\.0\.1:(\d+)", said)
