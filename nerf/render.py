@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Int
 from data.scene import Camera
 from nerf import devices, occupancy
 from nerf.cameras import Cameras
+from nerf.config import Config
 from nerf.field import Model, Params, direction_features, position_features
 from nerf.normals import normals
 from nerf.occupancy import Occupancy
@@ -74,12 +75,9 @@ class Renderer:
         self._background = BACKGROUNDS[background]
         self._mesh, self._among = mesh, 1 if mesh is None else mesh.size
         self._placed: tuple[Any, Any] = None, None
-        self.rays = rays_in_memory(model, normals) * self._among
+        self.rays = rays_in_memory(model.config, normals) * self._among
         """Rays in a chunk, of all devices."""
-        words = -(-model.config.sampling.steps // occupancy.BITS)
-        each = 4 * words * occupancy.BITS + 64  # one number a bit, and what a ray is
-        within = model.config.rendering.memory * 2**20 // each
-        self.rays_that_look = min(max(within, 1), RAYS_THAT_LOOK) * self._among
+        self.rays_that_look = rays_that_look_in_memory(model.config) * self._among
         """Rays that look for occupied cells at once."""
         self._whole = self._program(self._coarse_and_fine, "parameters rays camera")
         self._find = self._program(self._look, "parameters grid rays camera")
@@ -255,13 +253,19 @@ class Renderer:
         return few if len(chunk) <= few else length
 
 
-def rays_in_memory(model: Model, normals: bool = False) -> int:
+def rays_that_look_in_memory(config: Config) -> int:
+    """How many rays may look for occupied cells at once within the config's memory."""
+    words = -(-config.sampling.steps // occupancy.BITS)
+    each = 4 * words * occupancy.BITS + 64  # one number a bit, and what a ray is
+    return min(max(config.rendering.memory * 2**20 // each, 1), RAYS_THAT_LOOK)
+
+
+def rays_in_memory(config: Config, normals: bool = False) -> int:
     """How many rays a chunk may have so that its samples stay within the config's memory.
 
     A power of two: networks take their rows in blocks, and are slow where those don't come out
     even.
     """
-    config = model.config
     samples = SAMPLES_A_ROUND
     if config.sampling.strategy == "hierarchical":
         samples = config.sampling.coarse + config.sampling.fine

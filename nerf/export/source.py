@@ -141,4 +141,4 @@ def points_in_memory(model: Model) -> int:
     sampling = model.config.sampling
     hierarchical = sampling.strategy == "hierarchical"
     samples = sampling.coarse + sampling.fine if hierarchical else SAMPLES_A_ROUND
-    return rays_in_memory(model) * samples
+    return rays_in_memory(model.config) * samples

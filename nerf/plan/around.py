@@ -22,13 +22,12 @@ the strategy hierarchical those that are given the encoding a second time have i
 """
 
 from nerf.config import Config
-from nerf.field import Model
 from nerf.occupancy import BITS
 from nerf.plan import network
 from nerf.plan.amount import FLOAT, Phase, Program, numbers
 from nerf.plan.sizes import Sizes, block
 from nerf.plan.step import state_bytes
-from nerf.render import SAMPLES_A_ROUND, Renderer
+from nerf.render import SAMPLES_A_ROUND, rays_in_memory, rays_that_look_in_memory
 
 
 def update(config: Config, sizes: Sizes, everywhere: bool) -> Program:
@@ -67,10 +66,9 @@ def update(config: Config, sizes: Sizes, everywhere: bool) -> Program:
     )
 
 
-def rendering(config: Config, model: Model, sizes: Sizes) -> tuple[Program, ...]:
+def rendering(config: Config, sizes: Sizes) -> tuple[Program, ...]:
     """The programs of a chunk of rays; the first one looks for occupied cells, if there are any."""
-    renderer = Renderer(model)
-    R, E, H, V = renderer.rays, sizes.encoded, sizes.handed_on, sizes.view
+    R, E, H, V = rays_in_memory(config), sizes.encoded, sizes.handed_on, sizes.view
     hierarchical = config.sampling.strategy == "hierarchical"
     a_ray = SAMPLES_A_ROUND
     if hierarchical:
@@ -118,7 +116,7 @@ def rendering(config: Config, model: Model, sizes: Sizes) -> tuple[Program, ...]
     shown = 20 * R
     if hierarchical:
         return (Program("rendering", parameters + 8 * R, shown, phases),)
-    looking, cells = renderer.rays_that_look, config.occupancy.cells**3
+    looking, cells = rays_that_look_in_memory(config), config.occupancy.cells**3
     each = 2 * W + 12 if config.data.space == "unbounded" else BITS * W + 6
     found = Phase("steps", (numbers("march", each, looking, "ray"),))
     return (

@@ -80,12 +80,13 @@ def fits(planned: Plan, limit: int) -> bool:
 
 def choice(config: Config, pictures: Pictures, devices: int, limit: int) -> Plan | None:
     """The plan of the first settings that fit, from what changes least on; None where none do."""
-    for tried in _smaller(config, devices):
+    tries = list(_smaller(config, devices))
+    if not fits(plan(tries[-1], pictures, devices), limit):  # it needs least of all
+        return None
+    for tried in tries:
         planned = plan(tried, pictures, devices)
         if fits(planned, limit):
             break
-    else:
-        return None
     for section in ("rendering", "occupancy"):  # what turned out to be no part of the matter
         back = replace(planned.config, **{section: getattr(config, section)})
         if back != planned.config and fits(without := plan(back, pictures, devices), limit):
@@ -199,7 +200,7 @@ def sharded(config: Config, pictures: Pictures, devices: int, limit: int) -> boo
 
 
 def _smaller(config: Config, devices: int) -> Iterator[Config]:
-    """Configs that need less and less, from what changes least on."""
+    """Configs that need less and less, from what changes least on; the last needs least."""
     training, occupied = config.training, config.sampling.strategy == "occupied"
     yield config
     if occupied and config.occupancy.at_once is None and config.occupancy.cells**3 > CELLS_AT_ONCE:
@@ -251,8 +252,9 @@ def _mend(planned: Plan, limit: int) -> str:
                 found.append((chosen.peak, name))
         if found:
             return max(found)[1]
-    least = min(plan(each, pictures, devices).peak for each in _smaller(config, devices))
-    return f"whatever is lowered it needs {size(SPARE * least)}: give it as much"
+    *_, least = _smaller(config, devices)
+    needed = size(SPARE * plan(least, pictures, devices).peak)
+    return f"whatever is lowered it needs {needed}: give it as much"
 
 
 def _changed(

@@ -22,10 +22,7 @@ beside it.
 
 from typing import NamedTuple
 
-import jax
-
 from nerf.config import Config
-from nerf.field import Model
 from nerf.plan import around
 from nerf.plan.amount import FLOAT, Amount, Program
 from nerf.plan.sizes import Pictures, Sizes, on_cpu
@@ -83,9 +80,7 @@ class Plan(NamedTuple):
     @property
     def rendering(self) -> tuple[Program, ...]:
         """The programs of rendering."""
-        models: list[Model] = []
-        jax.eval_shape(lambda: models.append(Model.create(self.config)[0]))
-        return around.rendering(self.config, models[0], Sizes.of(self.config, self.devices))
+        return around.rendering(self.config, Sizes.of(self.config, self.devices))
 
     @property
     def peak_of_rendering(self) -> int:

@@ -18,7 +18,7 @@ from nerf.config import Config, check
 from nerf.plan import fit
 from nerf.plan.process import plan
 from nerf.plan.sizes import Pictures, Sizes
-from tests.nerf.conftest import MARBLES, ROOT
+from tests.nerf.conftest import MARBLES, ROOT, tiny
 from tests.programs import as_users
 
 MIB = 2**20
@@ -96,6 +96,16 @@ def test_the_smallest_change_that_fits_is_named(field, cells, size, mend):
     split = Split(("one",) * 10, many, np.zeros((10, 4)), np.zeros((10, 3, 4)))
     with pytest.raises(InputError, match=rf"the run needs .* --memory allows 2 GiB .*: {mend}$"):
         fit.fitted(config, split)
+
+
+@pytest.mark.parametrize("cells", [64, 256])
+@pytest.mark.parametrize("devices", [1, 4])
+@pytest.mark.parametrize("config", [large(), Config(), tiny()], ids=["large", "default", "tiny"])
+def test_what_is_tried_last_needs_least(config, devices, cells):
+    """Where it does not fit nothing does, and nothing else has to be tried."""
+    config = fit.replace_in(config, "occupancy", cells=cells)
+    *others, last = (plan(each, devices=devices).peak for each in fit._smaller(config, devices))
+    assert len(others) > 10 and last <= min(others)
 
 
 def test_less_than_a_process_is_never_enough(marbles):
