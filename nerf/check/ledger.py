@@ -1,5 +1,6 @@
 """The whole ledger: error, time and memory of each rule, by hand and by JAX."""
 
+import functools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -88,6 +89,7 @@ def rows(rules: tuple[Rule, ...]) -> Iterator[str | Row]:
         )
 
 
+@functools.cache
 def trained_on() -> dict[str, str]:
     """For each rule that a training step runs: `yes`, `yes, with ..`, or `forward alone`.
 
