@@ -18,7 +18,7 @@ from data.load import load
 from data.share import ALL
 from nerf.cli.command import COMMANDS
 from nerf.cli.scenes import SCENES
-from nerf.cli.train import _unused
+from nerf.cli.train import _unused, _with_all_cameras
 from nerf.config import Config
 from tests.nerf.commands import TINY, mistake, nerf, training
 from tests.nerf.conftest import MARBLES, ROOT
@@ -85,8 +85,8 @@ def test_a_run_from_before_goes_on_as_it_was(tmp_path):
 def test_the_bounds_of_a_forward_scene_are_set_by_all_cameras():
     scene = load(MARBLES, splits=("train",))
     config = replace(Config(), data=replace(Config().data, space="forward"))
-    assert set(training._with_all_cameras(config, scene, ALL).splits) == {"train", "test"}
-    assert training._with_all_cameras(Config(), scene, ALL) is scene
+    assert set(_with_all_cameras(config, scene, ALL).splits) == {"train", "test"}
+    assert _with_all_cameras(Config(), scene, ALL) is scene
 
 
 def test_eval_writes_metrics_and_pictures(run, capsys):
