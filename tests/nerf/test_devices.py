@@ -286,17 +286,15 @@ def guarded(folder, process):
 
 def test_a_machine_that_falls_silent_is_noticed(tmp_path):
     """It takes its guard with it: no good-bye, and no news that its process is gone."""
-    left, vanishing = (guarded(tmp_path, process) for process in (0, 1))
-    try:
+    with guarded(tmp_path, 0) as left, guarded(tmp_path, 1) as vanishing:
         deadline = time.monotonic() + PATIENCE
         while not (tmp_path / "1.json").exists() and time.monotonic() < deadline:
             time.sleep(0.05)
         vanishing.kill()
-        said, _ = left.communicate(timeout=PATIENCE)
-    finally:
-        for one in (left, vanishing):
-            one.kill()
-            one.wait()
+        try:
+            said, _ = left.communicate(timeout=PATIENCE)
+        finally:
+            left.kill()
     assert said == (
         "nerf: process 1 has not been heard of for 2 s, and process 0 can't go on without it; "
         "start again\n"
