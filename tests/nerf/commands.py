@@ -14,8 +14,12 @@ ROOT = Path(__file__).parents[2]
 MARBLES = ROOT / "data" / "scenes" / "marbles"
 TINY = [str(ROOT / "configs" / "tiny.toml"), "--scene", str(MARBLES), "--data.downscale", "4"]
 """The smallest run on the bundled scene."""
-CPU = as_users(PYTHONPATH=str(ROOT), JAX_PLATFORMS="cpu")
-"""The environment of a command in a process of its own."""
+CPU = as_users(PYTHONPATH=str(ROOT), JAX_PLATFORMS="cpu", TF_CPP_MIN_LOG_LEVEL="3")
+"""The environment of a command in a process of its own.
+
+Without what XLA logs: older ones say kilobytes of each program that is read from disk, and a process
+whose errors nobody reads waits for good once its pipe is full.
+"""
 
 
 def nerf(*arguments) -> int:
