@@ -17,8 +17,8 @@ TINY = [str(ROOT / "configs" / "tiny.toml"), "--scene", str(MARBLES), "--data.do
 CPU = as_users(PYTHONPATH=str(ROOT), JAX_PLATFORMS="cpu", TF_CPP_MIN_LOG_LEVEL="3")
 """The environment of a command in a process of its own.
 
-Without what XLA logs: older ones say kilobytes of each program that is read from disk, and a process
-whose errors nobody reads waits for good once its pipe is full.
+Without what XLA logs: older ones say kilobytes of each program that is read from disk, and a
+process whose errors nobody reads waits for good once its pipe is full.
 """
 
 
