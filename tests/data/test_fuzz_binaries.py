@@ -148,6 +148,5 @@ def test_written(kind, tmp_path):
 @pytest.mark.parametrize("kind", ["can", "fern"])
 def test_real(kind, real_data, tmp_path, no_decoding):
     (tmp_path / kind).mkdir()
-    tries = TRIES // 3  # real files are long to read
-    counts = campaign(kind, real_data, tmp_path / kind, seed=1, tries=tries)
-    assert min(counts.values()) > tries // 30
+    counts = campaign(kind, real_data, tmp_path / kind, seed=1, tries=TRIES)
+    assert min(counts.values()) > TRIES // 30
