@@ -74,6 +74,7 @@ def test_device_coordinates_and_back():
     np.testing.assert_allclose(space.world(place), x, rtol=1e-5)
 
 
+@pytest.mark.usefixtures("float64")  # in float32 rounding moves fine samples
 def test_a_picture_of_normals_is_their_weighted_sum(config, photographs):
     model, state = start(config)
     params, view = rough(state.params), photographs.camera(3)
