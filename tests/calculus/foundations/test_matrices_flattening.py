@@ -65,4 +65,4 @@ def test_derivative_of_a_flattening_flattened_in_its_own_order_is_the_identity()
 @pytest.mark.parametrize("law", FOUNDATION_LAWS, ids=lambda law: law.__name__)
 def test_row_order_obeys_the_laws_as_column_order_does(law):
     rule = Rule(flattening, "flatten", lambda key: (normal(key, 3, 4),), static={"order": "row"})
-    law(rule, 0)
+    law(rule)
