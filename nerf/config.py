@@ -214,6 +214,23 @@ class Config:
     training: TrainingConfig = dataclasses.field(default_factory=TrainingConfig)
     rendering: RenderingConfig = dataclasses.field(default_factory=RenderingConfig)
 
+    @property
+    def compiled(self) -> "Config":
+        """The settings that programs are compiled for; those of one run alone as by default."""
+        default = Config()
+        run = "scene run steps max_seconds seed check_every memory evaluate on_nan".split()
+        training = (
+            "learning_rate schedule final_learning_rate restarts checkpoint_seconds checkpoints"
+        ).split()
+
+        def as_by_default(section, other, names):
+            return dataclasses.replace(section, **{name: getattr(other, name) for name in names})
+
+        return dataclasses.replace(
+            as_by_default(self, default, run),
+            training=as_by_default(self.training, default.training, training),
+        )
+
 
 _ABOVE_ZERO = (0.0, float("inf"))
 _RANGES = {

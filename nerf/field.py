@@ -4,7 +4,8 @@
 there on parameters are a pytree of arrays and everything is a pure function of them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
@@ -136,28 +137,38 @@ class Model:
     @staticmethod
     def create(config: Config) -> tuple["Model", Params]:
         """The model that the config describes, and its parameters as the seed draws them."""
-        hierarchical = config.sampling.strategy == "hierarchical"
-        names = ("coarse", "fine") if hierarchical else ("fine",)
         stages = calculus.by_jax if config.derivatives == "auto" else calculus.radiance
-        graphs = []
+        first_values, graph = _first_values(config.compiled)
+        return Model(config, graph, stages), first_values(jax.random.key(config.seed))
 
-        def first_values(key: jax.Array) -> Params:
-            params: dict[str, Any] = {}
-            for k, name in enumerate(names):
-                graph, state = nnx.split(Field(config.field, jax.random.fold_in(key, k)))
-                graphs.append(graph)
-                params[name] = nnx.to_pure_dict(state)
-            if config.training.exposure:
-                params["exposure"] = jnp.zeros((config.data.pictures, 3))
-            return params
-
-        # one program: a dozen small ones, each compiled by itself, take seconds
-        params = jax.jit(first_values)(jax.random.key(config.seed))
-        return Model(config, graphs[0], stages), params
+    @property
+    def compiled(self) -> "Model":
+        """The model of all runs that share their compiled programs."""
+        return replace(self, config=self.config.compiled)
 
     def field(self, params: Params, name: str = "fine") -> Field:
         """One of the fields, with its parameters in place."""
         return nnx.merge(self.graph, params[name])
+
+
+@lru_cache(maxsize=16)
+def _first_values(config: Config) -> tuple[Any, nnx.GraphDef]:
+    """Compiled: key -> the parameters before the first step; and what they are parameters of."""
+    hierarchical = config.sampling.strategy == "hierarchical"
+    names = ("coarse", "fine") if hierarchical else ("fine",)
+
+    def first_values(key: jax.Array) -> Params:
+        params: dict[str, Any] = {}
+        for k, name in enumerate(names):
+            field = Field(config.field, jax.random.fold_in(key, k))
+            params[name] = nnx.to_pure_dict(nnx.state(field))
+        if config.training.exposure:
+            params["exposure"] = jnp.zeros((config.data.pictures, 3))
+        return params
+
+    graph = nnx.graphdef(nnx.eval_shape(lambda: Field(config.field, jax.random.key(0))))
+    # one program: a dozen small ones, each compiled by itself, take seconds
+    return jax.jit(first_values), graph
 
 
 def vertices(config: FieldConfig) -> tuple[int, ...]:

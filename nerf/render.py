@@ -1,6 +1,8 @@
 """Whole pictures: rays in chunks under a bound of memory, in rounds until nothing more is seen."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
@@ -56,7 +58,7 @@ class Picture(NamedTuple):
 
 
 class Renderer:
-    """Renders whole pictures with a model; its programs are compiled once.
+    """Renders whole pictures with a model. Models of one shape share their compiled programs.
 
     With `normals` it also sees which way surfaces face, for about twice the work. On a mesh each of
     its devices takes an equal part of every chunk of rays.
@@ -71,29 +73,15 @@ class Renderer:
     ):
         if background not in BACKGROUNDS:
             raise ValueError(f"background {background!r}: pictures have white or black behind them")
-        self.model, self._space, self._normals = model, Space.of(model.config), normals
-        self._background = BACKGROUNDS[background]
+        self.model, self._normals = model, normals
         self._mesh, self._among = mesh, 1 if mesh is None else mesh.size
         self._placed: tuple[Any, Any] = None, None
         self.rays = rays_in_memory(model.config, normals) * self._among
         """Rays in a chunk, of all devices."""
         self.rays_that_look = rays_that_look_in_memory(model.config) * self._among
         """Rays that look for occupied cells at once."""
-        self._whole = self._program(self._coarse_and_fine, "parameters rays camera")
-        self._find = self._program(self._look, "parameters grid rays camera")
-        of_rays = " ".join(["rays"] * 6)
-        self._advance = self._program(self._next_samples, f"parameters {of_rays} camera")
-
-    def _program(self, f: Callable, given: str) -> Any:
-        """One that is compiled; of what it is `given` each device has its rays and all the rest."""
-        if self._mesh is None:
-            return jax.jit(f)
-        specs = tuple(P(devices.AXIS) if name == "rays" else P() for name in given.split())
-        return jax.jit(
-            jax.shard_map(
-                f, mesh=self._mesh, in_specs=specs, out_specs=P(devices.AXIS), check_vma=False
-            )
-        )
+        programs = _programs(model.compiled, BACKGROUNDS[background], normals, mesh)
+        self._whole, self._find, self._advance = programs
 
     def _on_mesh(self, params: Params, grid: Occupancy | None) -> tuple[Params, Occupancy | None]:
         """Both on every device; brought there once for many pictures."""
@@ -178,29 +166,61 @@ class Renderer:
         seen[:, :3] += (1 - seen[:, 3:4]) * behind
         return seen, np.minimum(rank, counts)
 
-    def _coarse_and_fine(self, params, pixel, camera):
+    def _chunks(self, which: np.ndarray, length: int) -> Iterator[np.ndarray]:
+        """Parts of that length, and what is left over in parts of a FEW-th of it."""
+        whole = len(which) - len(which) % length
+        for start in range(0, whole, length):
+            yield which[start : start + length]
+        few = self._few(length)
+        # one large chunk with gaps costs less than many small ones that fill it
+        each = few if len(which) - whole <= length // 2 else length
+        for start in range(whole, len(which), each):
+            yield which[start : start + each]
+
+    def _few(self, length: int) -> int:
+        return max(length // self._among // FEW, 1) * self._among
+
+    def _length(self, chunk: np.ndarray, length: int) -> int:
+        """Of the two lengths that there are programs for, that which a chunk is filled up to."""
+        few = self._few(length)
+        return few if len(chunk) <= few else length
+
+
+@dataclass(frozen=True)
+class _Traced:
+    """What the programs of a renderer do."""
+
+    model: Model
+    background: float
+    normals: bool
+
+    @property
+    def space(self) -> Space:
+        return Space.of(self.model.config)
+
+    def coarse_and_fine(self, params, pixel, camera):
         at, model = self._rays(pixel, camera), self.model
-        background = jnp.full((len(pixel), 3), self._background)
+        background = jnp.full((len(pixel), 3), self.background)
         draws = Draws.of(model.config, len(pixel), None)
         _, t, delta = coarse_to_fine(model, params, *at, background, draws)
         field = model.field(params)
-        fine, sigma = shade(field, *at, t, delta, background, self._space, model.stages)
+        fine, sigma = shade(field, *at, t, delta, background, self.space, model.stages)
         return self._numbers(params, fine, *at[:2], t, delta, sigma)
 
-    def _look(self, params, grid, pixel, camera):
+    def look(self, params, grid, pixel, camera):
         """Where rays meet occupied cells, and what is behind all of them."""
         origin, direction, view = self._rays(pixel, camera)
         middle, background = (
             jnp.full(len(origin), 0.5),
-            jnp.full((len(origin), 3), self._background),
+            jnp.full((len(origin), 3), self.background),
         )
-        found = occupancy.find(grid, origin, direction, middle, self._space)
+        found = occupancy.find(grid, origin, direction, middle, self.space)
         field, stages = self.model.field(params), self.model.stages
         return (*found, field.behind(field.view(view, stages), background, stages))
 
-    def _next_samples(self, params, pixel, t_near, words, counts, seen, rank, camera):
+    def next_samples(self, params, pixel, t_near, words, counts, seen, rank, camera):
         """What rays have seen after a few samples more."""
-        rays, space = len(pixel), self._space
+        rays, space = len(pixel), self.space
         at = self._rays(pixel, camera)
         ranks = rank[:, None] + jnp.arange(SAMPLES_A_ROUND, dtype=rank.dtype)[None, :]
         ray = jnp.repeat(jnp.arange(rays, dtype=jnp.int32), SAMPLES_A_ROUND)
@@ -220,9 +240,9 @@ class Renderer:
     def _numbers(self, params, pixels, origin, direction, t, delta, sigma):
         """Colour, opacity, depth and, where they are asked for, sum_i w_i n_i in the world."""
         numbers = [pixels.colour, pixels.opacity[:, None], pixels.depth[:, None]]
-        if self._normals:
+        if self.normals:
             stages = self.model.stages
-            x = self._space.world(stages.points(origin, direction, t))
+            x = self.space.world(stages.points(origin, direction, t))
             w, _ = stages.weights(stages.optical_depth(sigma, delta))
             numbers.append(jnp.einsum("ri,rik->rk", w, normals(self.model, params, x)))
         return jnp.concatenate(numbers, axis=-1)
@@ -230,27 +250,29 @@ class Renderer:
     def _rays(self, pixel: Array, camera: Cameras) -> tuple[Array, Array, Array]:
         """Rays in the field's space, and their directions in the world."""
         origin, view = camera.rays(jnp.zeros(len(pixel), jnp.int32), pixel)
-        origin, direction = self._space.entered(origin, view, self.model.stages)
+        origin, direction = self.space.entered(origin, view, self.model.stages)
         return origin, direction, view
 
-    def _chunks(self, which: np.ndarray, length: int) -> Iterator[np.ndarray]:
-        """Parts of that length, and what is left over in parts of a FEW-th of it."""
-        whole = len(which) - len(which) % length
-        for start in range(0, whole, length):
-            yield which[start : start + length]
-        few = self._few(length)
-        # one large chunk with gaps costs less than many small ones that fill it
-        each = few if len(which) - whole <= length // 2 else length
-        for start in range(whole, len(which), each):
-            yield which[start : start + each]
 
-    def _few(self, length: int) -> int:
-        return max(length // self._among // FEW, 1) * self._among
+@lru_cache(maxsize=16)
+def _programs(model: Model, background: float, normals: bool, mesh: Mesh | None) -> tuple:
+    """Compiled for all renderers of one shape: coarse and fine; a look; the next samples."""
+    traced, every = _Traced(model, background, normals), ["rays"] * 6
 
-    def _length(self, chunk: np.ndarray, length: int) -> int:
-        """Of the two lengths that there are programs for, that which a chunk is filled up to."""
-        few = self._few(length)
-        return few if len(chunk) <= few else length
+    def program(f: Callable, *given: str) -> Any:
+        """Of what it is `given` each device has its rays and all the rest."""
+        if mesh is None:
+            return jax.jit(f)
+        specs = tuple(P(devices.AXIS) if name == "rays" else P() for name in given)
+        return jax.jit(
+            jax.shard_map(f, mesh=mesh, in_specs=specs, out_specs=P(devices.AXIS), check_vma=False)
+        )
+
+    return (
+        program(traced.coarse_and_fine, "parameters", "rays", "camera"),
+        program(traced.look, "parameters", "grid", "rays", "camera"),
+        program(traced.next_samples, "parameters", *every, "camera"),
+    )
 
 
 def rays_that_look_in_memory(config: Config) -> int:

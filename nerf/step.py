@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, lru_cache, partial
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -71,18 +71,24 @@ class Step:
     (nerf/devices.py): methods that end in `_on` are what one device does, alone or on an axis.
     """
 
-    def __init__(self, model: Model, photographs: Photographs, mesh: Mesh | None = None):
-        """On a mesh, photographs and states are those that lie there: see `placed`."""
-        self.model, self.config, self.photographs = model, model.config, photographs
-        self.mesh = mesh
+    def __init__(self, model: Model, photographs: Photographs | None, mesh: Mesh | None = None):
+        """The step of a model on photographs. Steps of one shape share their compiled programs.
+
+        On a mesh, photographs and states are those that lie there: see `placed`.
+        """
+        self.model, self.config, self.mesh = model, model.config, mesh
+        self.photographs: Any = photographs  # None where programs are made, which are given them
         self._adam = optimiser(model.config)
-        # pictures are an argument: what a program closes over becomes a part of it
-        self.program = jax.jit(self._run, donate_argnums=0)
-        """(state, photographs, learning rate) -> (state, metrics)."""
-        self._gaps = jax.jit(self._compare)
-        self.look_around = jax.jit(
-            self._look_around, static_argnames="everywhere", donate_argnums=0
-        )
+
+    @cached_property
+    def program(self) -> Any:
+        """Compiled: (state, photographs, learning rate) -> (state, metrics)."""
+        return _programs(self.model.compiled, self.mesh).run
+
+    @cached_property
+    def look_around(self) -> Any:
+        """Compiled: (state, everywhere) -> the state with its occupancy grid updated."""
+        return _programs(self.model.compiled, self.mesh).look_around
 
     def run(
         self, state: TrainState, learning_rate: np.float32 | Array
@@ -265,13 +271,15 @@ class Step:
 
     def gap(self, state: TrainState, batch: Batch) -> Gap:
         """The parameter array whose gradient by hand differs most from JAX's, on this batch."""
-        gaps = jax.tree_util.tree_leaves_with_path(self._gaps(state, batch))
+        compiled = _programs(self.model.compiled, self.mesh).compare
+        gaps = jax.tree_util.tree_leaves_with_path(compiled(state, batch, self.photographs))
         path, worst = max(gaps, key=lambda named: np.nan_to_num(float(named[1]), nan=np.inf))
         return Gap(float(worst), name_of(path))
 
-    def _compare(self, state: TrainState, batch: Batch) -> Params:
-        step = Step(replace(self.model, stages=calculus.by_jax), self.photographs, self.mesh)
-        by_hand, by_jax = self.gradient(state, batch)[0], step.gradient(state, batch)[0]
+    def _compare(self, state: TrainState, batch: Batch, photographs: Photographs) -> Params:
+        step = Step(replace(self.model, stages=calculus.by_jax), photographs, self.mesh)
+        by_hand, _ = self.gradient(state, batch, photographs)
+        by_jax, _ = step.gradient(state, batch)
 
         def relative(hand: Array, other: Array) -> Array:
             difference, length = jnp.linalg.norm(hand - other), jnp.linalg.norm(other)
@@ -350,6 +358,26 @@ class Step:
             Space.of(self.config),
         )
         return state._replace(grid=grid)
+
+
+class _Programs(NamedTuple):
+    run: Any
+    look_around: Any
+    compare: Any
+
+
+@lru_cache(maxsize=16)
+def _programs(model: Model, mesh: Mesh | None) -> _Programs:
+    """The compiled programs of all steps of one shape.
+
+    Photographs are an argument: what a program closes over becomes a part of it, and stays.
+    """
+    step = Step(model, None, mesh)
+    return _Programs(
+        jax.jit(step._run, donate_argnums=0),
+        jax.jit(step._look_around, static_argnames="everywhere", donate_argnums=0),
+        jax.jit(step._compare),
+    )
 
 
 def _averaged(state: TrainState, params: Params, keeps: float) -> Params | None:

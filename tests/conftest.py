@@ -15,6 +15,8 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 import jax
 import pytest
 
+from nerf import render, step
+
 
 @pytest.fixture
 def strict_float64():
@@ -43,6 +45,20 @@ def real_data() -> Path:
     path = Path(folder)
     assert path.is_dir(), f"NERF_DATA names {path}, which is no folder"
     return path
+
+
+@pytest.fixture(autouse=True)
+def programs_of_patched_code(request):
+    """A test that patches code gets programs of its own, and leaves none to the others."""
+    if "monkeypatch" not in request.fixturenames:
+        yield
+        return
+    shared = render._programs, step._programs
+    for programs in shared:
+        programs.cache_clear()
+    yield
+    for programs in shared:
+        programs.cache_clear()
 
 
 FEW = 25_000

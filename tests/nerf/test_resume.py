@@ -189,12 +189,14 @@ def test_averaged_weights_are_kept_shown_and_go_on(photographs, tmp_path):
     found = state.shown["fine"]["head"][0]["W"]
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)
     assert np.abs(np.asarray(found) - now).max() > 1e-3, "an average, not the last"
+    checkpoints.close()
     again, fresh = prepared(config, photographs)
+    checkpoints = Checkpoints(tmp_path)
     late, _ = checkpoints.restore(fresh)
+    checkpoints.close()
     for _ in range(6):
         late, _ = again.run(late, np.float32(1e-2))
     assert same_bits(late, state)
-    checkpoints.close()
 
 
 def test_averaging_does_not_change_what_is_learnt(tmp_path):
