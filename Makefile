@@ -7,13 +7,16 @@ PYTEST_OPTIONS ?=
 
 OLDEST := .venv-oldest
 
-.PHONY: demo test test-oldest floors docs check format setup setup-docs clean
+.PHONY: demo test test-long test-oldest floors docs check format setup setup-docs clean
 
 demo: $(READY)  ## train on the bundled scene, evaluate it, film it
 	$(BIN)/nerf demo $(DEMO_OPTIONS)
 
 test: $(READY)  ## the whole suite; NERF_DATA=FOLDER adds the tests on real scenes
-	$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_OPTIONS)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(PYTEST_OPTIONS)
+
+test-long: $(READY)  ## what belongs before a release: twenty kills, soak, large fuzzing
+	FUZZ=1000 $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder -m long $(PYTEST_OPTIONS)
 
 # what touches most of the dependencies: rules, training, checkpoints, pictures, films, commands
 OLDEST_TESTS ?= tests/calculus/test_laws.py tests/nerf/test_cli.py tests/nerf/film/test_write.py

@@ -61,6 +61,7 @@ def programs_of_patched_code(request):
         programs.cache_clear()
 
 
+CALCULUS = Path(__file__).parent / "calculus"
 FEW = 25_000
 """Maps of memory that a process may have before its programs are dropped."""
 _done = itertools.count(1)
@@ -78,6 +79,19 @@ def pytest_runtest_teardown(item, nextitem):
             if sum(1 for _ in lines) > FEW:
                 jax.clear_caches()
                 gc.collect()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Keeps together on one worker what shares programs and fixtures: a rule, else a file.
+
+    Rules are many and short, so they come last: both workers are busy to the end.
+    """
+    for item in items:
+        given = item.callspec.params if hasattr(item, "callspec") else {}
+        rule = given["mutant"].rule if "mutant" in given else getattr(given.get("rule"), "name", "")
+        item.add_marker(pytest.mark.xdist_group(rule or item.nodeid.split("::")[0]))
+    items.sort(key=lambda item: item.path.is_relative_to(CALCULUS))
 
 
 def pytest_terminal_summary(terminalreporter):

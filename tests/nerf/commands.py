@@ -1,5 +1,6 @@
 """Commands as tests give them: in this process, or in one of their own."""
 
+import os
 import subprocess
 import sys
 import time
@@ -8,14 +9,15 @@ from pathlib import Path
 import pytest
 
 from nerf import cli
-from tests.programs import as_users
 
 ROOT = Path(__file__).parents[2]
 MARBLES = ROOT / "data" / "scenes" / "marbles"
 TINY = [str(ROOT / "configs" / "tiny.toml"), "--scene", str(MARBLES), "--data.downscale", "4"]
 """The smallest run on the bundled scene."""
-CPU = as_users(PYTHONPATH=str(ROOT), JAX_PLATFORMS="cpu", TF_CPP_MIN_LOG_LEVEL="3")
-"""The environment of a command in a process of its own.
+CPU = os.environ | {
+    "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3",
+}  # fmt: skip
+"""The environment of a command in a process of its own, which compiles as the suite does.
 
 Without what XLA logs: older ones say kilobytes of each program that is read from disk, and a
 process whose errors nobody reads waits for good once its pipe is full.
