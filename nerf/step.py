@@ -115,8 +115,8 @@ class Step:
 
     def batch(self, state: TrainState, photographs: Photographs | None = None) -> Batch:
         """The pixels of the step that comes next; on a mesh each device holds its own."""
-        given = state, photographs or self.photographs
-        return self._everywhere(self._batch_on, (None, PHOTOGRAPHS), P(devices.AXIS))(*given)
+        compiled = _programs(self.model.compiled, self.mesh).batch
+        return compiled(state, photographs or self.photographs)
 
     def gradient(
         self, state: TrainState, batch: Batch, photographs: Photographs | None = None
@@ -146,6 +146,10 @@ class Step:
             )(state, *others)
 
         return run
+
+    def _batch(self, state: TrainState, photographs: Photographs) -> Batch:
+        every = self._everywhere(self._batch_on, (None, PHOTOGRAPHS), P(devices.AXIS))
+        return every(state, photographs)
 
     def _batch_on(self, state: TrainState, photographs: Photographs, axis: str | None) -> Batch:
         return drawn(photographs, self._keys(state)[0], self.config.training.rays, axis)
@@ -294,22 +298,27 @@ class Step:
             state, batch, cameras = devices.fetched(given, self.mesh)
             photographs = Photographs(jnp.zeros((0, 0, 0, 4), jnp.uint8), cameras)
             return Step(self.model, photographs).first_bad_array(state, batch)
-        bad: list[str] = []
+        finite = _programs(self.model.compiled, None).finite(state, batch, self.photographs)
+        bad = [name for name, good in sorted(jax.device_get(finite).items()) if not good]
+        return bad[0].split(maxsplit=1)[1] if bad else "none when computed again"
+
+    def _finite(self, state: TrainState, batch: Batch, photographs: Photographs) -> dict[str, Any]:
+        """Of each array, numbered in the order of the step, whether it is finite."""
+        step, found = Step(self.model, photographs), dict[str, Array]()
 
         def note(name: str, arrays: Any) -> None:
             for path, array in jax.tree_util.tree_leaves_with_path(arrays):
-                if not bad and not np.isfinite(np.asarray(array)).all():
-                    bad.append(f"{name} {name_of(path)}".rstrip())
+                named = f"{len(found):06} {name} {name_of(path)}".rstrip()
+                found[named] = jnp.isfinite(array).all()
 
         def note_call(name: str, number: int, arguments: tuple, value: Any) -> None:
             note(f"the output of {name}, call {number} of the forward pass,", value)
 
         note("parameter", state.params)
-        note("photograph", self._asked(state, batch, self.photographs)[0].photograph)
-        note("the loss", self.loss(state, batch, watched(self.model, note_call))(state.params))
-        if not bad:
-            note("gradient of", self.gradient(state, batch)[0])
-        return bad[0] if bad else "none when computed again"
+        note("photograph", step._asked(state, batch, photographs)[0].photograph)
+        note("the loss", step.loss(state, batch, watched(self.model, note_call))(state.params))
+        note("gradient of", step.gradient(state, batch)[0])
+        return found
 
     def _run(
         self, state: TrainState, photographs: Photographs, learning_rate: Array
@@ -361,9 +370,11 @@ class Step:
 
 
 class _Programs(NamedTuple):
+    batch: Any
     run: Any
     look_around: Any
     compare: Any
+    finite: Any
 
 
 @lru_cache(maxsize=16)
@@ -374,9 +385,11 @@ def _programs(model: Model, mesh: Mesh | None) -> _Programs:
     """
     step = Step(model, None, mesh)
     return _Programs(
+        jax.jit(step._batch),
         jax.jit(step._run, donate_argnums=0),
         jax.jit(step._look_around, static_argnames="everywhere", donate_argnums=0),
         jax.jit(step._compare),
+        jax.jit(step._finite),
     )
 
 
