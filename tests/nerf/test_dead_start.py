@@ -4,8 +4,8 @@ import copy
 import json
 import tomllib
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import patch
 
 import jax
 import jax.numpy as jnp
@@ -24,28 +24,19 @@ from nerf.space import Space
 from nerf.state import start
 from nerf.step import Step
 from nerf.train import learning_rate, train
+from tests.nerf.conftest import MARBLES, small_grid
 
-MARBLES = Path(__file__).parents[2] / "data" / "scenes" / "marbles"
 BIAS = {"empty": -30.0, "opaque": 12.0}
 """Raw densities from which exp never comes back: e^-30 and e^12 per scene unit."""
+signs = jax.jit(dead_start.signs, static_argnums=(3, 4))
 AT, WINDOW = (12, 24), 8
 """When starts are judged here, so that a test takes 24 steps."""
 
 
 def small(steps: int = 40) -> Config:
-    config = Config(scene=MARBLES, steps=steps)
-    return replace(
-        config,
-        data=replace(config.data, downscale=4),
-        field=replace(
-            config.field,
-            levels=3, coarsest=4, finest=16, log2_rows=9, level_features=2,
-            trunk_width=16, head_width=16,
-        ),
-        sampling=replace(config.sampling, steps=48),
-        occupancy=replace(config.occupancy, cells=16, update_every=8, warm_up=24),
-        training=replace(config.training, rays=400, samples=4096),
-    )  # fmt: skip
+    config = small_grid()
+    few = replace(config.training, rays=100, samples=1024)
+    return replace(config, scene=MARBLES, steps=steps, training=few)
 
 
 def started(config: Config, kind: str = ""):
@@ -56,7 +47,7 @@ def started(config: Config, kind: str = ""):
 
 @pytest.fixture(scope="module")
 def compiled():
-    """One step for all tests of this file: it is compiled once."""
+    """One step for all tests of this file."""
     split = load(MARBLES, downscale=4).splits["train"]
     return Step(start(small())[0], Photographs.of(split))
 
@@ -69,19 +60,19 @@ def under(step: Step, config: Config, photographs: Photographs | None = None) ->
 
 
 @pytest.fixture
-def soon(monkeypatch):
-    monkeypatch.setattr(dead_start, "CHECKED_AT", AT)
-    monkeypatch.setattr(dead_start, "WINDOW", WINDOW)
+def soon():
+    with patch.multiple(dead_start, CHECKED_AT=AT, WINDOW=WINDOW):
+        yield
 
 
-def begun(step, config, state, run, monkeypatch, next_starts=()):
+def begun(step, config, state, run, next_starts=()):
     """`fit`, whose next starts are dead in the ways given."""
     kinds = iter(next_starts)
-    monkeypatch.setattr(fit, "start", lambda config: (None, started(config, next(kinds, ""))))
     create(run, config)
     checkpoints = Checkpoints(run)
     try:
-        return fit.fit(under(step, config), state, Memo({}), run, checkpoints).code
+        with patch.object(fit, "start", lambda config: (None, started(config, next(kinds, "")))):
+            return fit.fit(under(step, config), state, Memo({}), run, checkpoints).code
     finally:
         checkpoints.close()
 
@@ -164,10 +155,10 @@ def test_a_field_that_shows_its_backdrop_alone_is_empty(opacity, kind):
     rays, pixels, _, _ = pixels_and_rays(0)
     counted = jnp.ones(60, bool)
     pixels = pixels._replace(opacity=jnp.full(60, opacity), depth=jnp.full(60, 3 * opacity))
-    empty_error, _ = dead_start.signs(rays, pixels, counted, Space(), True)
+    empty_error, _ = signs(rays, pixels, counted, Space(), True)
     error = float(jnp.mean((pixels.colour - rays.photograph) ** 2))
     assert dead_start.named(error, float(empty_error), 0.95) == kind
-    without, _ = dead_start.signs(rays, pixels, counted, Space())
+    without, _ = signs(rays, pixels, counted, Space())
     by_error = "empty" if error >= dead_start.NO_BETTER * float(without) else ""
     assert dead_start.named(error, float(without), 0.95) == by_error
 
@@ -176,13 +167,13 @@ def test_a_field_that_shows_its_backdrop_alone_is_empty(opacity, kind):
 def test_the_signs_are_means_over_counted_rays(seed):
     rays, pixels, end, inside = pixels_and_rays(seed)
     counted = np.random.default_rng(seed + 10).random(60) < 0.6
-    empty_error, reach = dead_start.signs(rays, pixels, jnp.asarray(counted), Space())
+    empty_error, reach = signs(rays, pixels, jnp.asarray(counted), Space())
     error = (np.asarray(rays.background) - np.asarray(rays.photograph)) ** 2
     np.testing.assert_allclose(empty_error, error[counted].mean(), rtol=1e-5)
     opacity = np.asarray(pixels.opacity)
     parts = opacity * (end - 2) / 2 + (1 - opacity)
     np.testing.assert_allclose(reach, parts[counted & inside].mean(), rtol=1e-4)
-    nothing = dead_start.signs(rays, pixels, jnp.zeros(60, bool), Space())
+    nothing = signs(rays, pixels, jnp.zeros(60, bool), Space())
     assert [float(v) for v in nothing] == [0, 1]
 
 
@@ -222,13 +213,12 @@ def test_a_field_on_its_way_out_is_left_alone(kind, reach, growth, judged):
         assert said == (judged if step == 250 else "")
 
 
-@pytest.mark.parametrize("seed", [5, 2**32 - 1])
-@pytest.mark.parametrize("kind", ["empty", "opaque"])
-def test_it_is_cured_by_the_next_seed(compiled, kind, seed, soon, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize(("kind", "seed"), [("empty", 5), ("opaque", 2**32 - 1)])
+def test_it_is_cured_by_the_next_seed(compiled, kind, seed, soon, tmp_path, capsys):
     config = replace(small(), seed=seed)
     following = (seed + 1) % 2**32
     run = tmp_path / "run"
-    assert begun(compiled, config, started(config, kind), run, monkeypatch) == 0
+    assert begun(compiled, config, started(config, kind), run) == 0
     said = capsys.readouterr().out
     words = f"step 12: dead start ({kind}: {dead_start.WORDS[kind]})"
     assert f"{words}; begun again with seed {following}\n" in said
@@ -238,7 +228,7 @@ def test_it_is_cured_by_the_next_seed(compiled, kind, seed, soon, tmp_path, monk
     assert [row["step"] for row in rows(run)] == [20, 40]
     # the config alone gives the same run: bit for bit what never was dead
     other = tmp_path / "other"
-    assert begun(compiled, cured, started(cured), other, monkeypatch) == 0
+    assert begun(compiled, cured, started(cured), other) == 0
     ours, memo = saved(run, cured)
     theirs, _ = saved(other, cured)
     for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
@@ -250,11 +240,11 @@ def test_it_is_cured_by_the_next_seed(compiled, kind, seed, soon, tmp_path, monk
     assert memo.seconds > rows(run)[0]["seconds"] > 0, "the clock goes on"
 
 
-def test_it_is_given_up_after_three_restarts(compiled, soon, tmp_path, monkeypatch, capsys):
+def test_it_is_given_up_after_three_restarts(compiled, soon, tmp_path, capsys):
     run, config = tmp_path / "run", small()
     dead = ["opaque", "empty", "opaque"]
     with pytest.raises(InputError) as error:
-        begun(compiled, config, started(config, "empty"), run, monkeypatch, dead)
+        begun(compiled, config, started(config, "empty"), run, dead)
     said, line = capsys.readouterr().out, str(error.value)
     assert [f"begun again with seed {seed}" in said for seed in range(5)] == [
         False, True, True, True, False,
@@ -275,15 +265,14 @@ def test_it_is_given_up_after_three_restarts(compiled, soon, tmp_path, monkeypat
     checkpoints.close()
 
 
-def test_it_is_given_up_when_its_seconds_are_over(compiled, soon, tmp_path, monkeypatch):
+def test_it_is_given_up_when_its_seconds_are_over(compiled, soon, tmp_path):
     config = replace(small(), max_seconds=1e9)
     step, state = under(compiled, config), started(config, "empty")
     ticks = iter(range(10**6))  # one before the first step, two in each: over within step 12
     clock = SimpleNamespace(perf_counter=lambda: next(ticks) * 1e9 / 23.5)
-    monkeypatch.setattr("nerf.train.time", clock)
-    run = tmp_path / "run"
-    with pytest.raises(InputError, match="with seed 0, and its seconds are over"):
-        begun(step, config, state, run, monkeypatch)
+    over = pytest.raises(InputError, match="with seed 0, and its seconds are over")
+    with patch("nerf.train.time", clock), over:
+        begun(step, config, state, tmp_path / "run")
 
 
 def test_the_seed_is_no_part_of_a_program(compiled):
