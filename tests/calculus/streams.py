@@ -1,7 +1,6 @@
 """A rule on a packed stream, held against the rule of one ray."""
 
 import functools
-import itertools
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +9,7 @@ import numpy as np
 from calculus import radiance
 from calculus.ledger import Rule
 from calculus.radiance.stream import Stream
+from tests.calculus.evaluated import reference
 
 LONGEST = 60
 
@@ -37,27 +37,35 @@ def drawn(rule: Rule, seed: int, rays: int) -> tuple[Stream, tuple]:
 
 
 def _is_its_rays(rule, seed, rays, dtype, allowed):
-    stream, arguments = drawn(rule, seed, rays)
-    # the same numbers on both sides, and the rule of one ray in float64
-    arguments = [v.astype(dtype) for v in arguments]
-    shapes = jax.eval_shape(lambda *v: rule.by_hand(*v, stream=stream), *arguments)
-    bars = [
-        jax.random.normal(jax.random.key(seed + k), v.shape, dtype)
-        for k, v in enumerate(jax.tree.leaves(shapes))
-    ]
+    stream, arguments, bars, wanted = _of_each_ray(reference(rule), seed, rays, dtype)
     found = _value_and_pulled(getattr(rule.page, rule.name), arguments, bars, {"stream": stream})
-    of_one_ray = getattr(radiance, rule.name.removesuffix("_packed"))
-    arguments, bars = ([_in_rows(v, stream) for v in part] for part in (arguments, bars))
-    wanted = _value_and_pulled(of_one_ray, arguments, bars, {})
+    owned = np.arange(LONGEST) < np.diff(stream.first)[:, None]
     for got, rows in zip(found, wanted, strict=True):
+        got = np.asarray(got)
         assert got.dtype == dtype and np.all(np.isfinite(got)), rule.name
         if len(got) == len(stream.ray):
             assert not np.any(got[stream.first[-1] :]), f"{rule.name}: not 0 at padding"
-            owned = np.arange(LONGEST) < np.diff(stream.first)[:, None]
-            rows = jnp.where(owned.reshape(owned.shape + (1,) * (rows.ndim - 2)), rows, 0)
+            rows = np.where(owned.reshape(owned.shape + (1,) * (rows.ndim - 2)), rows, 0)
         got, rows = (np.asarray(v, float).reshape(rays, -1) for v in (_in_rows(got, stream), rows))
         gap, scale = np.abs(got - rows), np.max(np.abs(rows), axis=1, keepdims=True)
         assert np.all(gap <= allowed * scale + 1e-30), f"{rule.name} in {dtype.__name__}"
+
+
+@functools.cache
+def _of_each_ray(rule, seed, rays, dtype):
+    """A stream, arguments and cotangents, and what the rule of one ray makes of each ray.
+
+    The same numbers for a rule and its wrong versions; the rule of one ray is in float64.
+    """
+    stream, arguments = drawn(rule, seed, rays)
+    arguments = [v.astype(dtype) for v in arguments]
+    shapes = jax.eval_shape(lambda *v: rule.by_hand(*v, stream=stream), *arguments)
+    rng = np.random.default_rng(seed)
+    bars = [rng.standard_normal(v.shape).astype(dtype) for v in jax.tree.leaves(shapes)]
+    of_one_ray = getattr(radiance, rule.name.removesuffix("_packed"))
+    in_rows = ([_in_rows(v, stream) for v in part] for part in (arguments, bars))
+    wanted = _value_and_pulled(of_one_ray, *in_rows, {})
+    return stream, arguments, bars, [np.asarray(v) for v in wanted]
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -70,10 +78,9 @@ def _value_and_pulled(f, arguments, bars, given):
 
 def _in_rows(v, stream):
     """Samples as one row a ray, filled up with 0 at the far end; what is of rays stays as it is."""
-    v = np.asarray(v, float)
+    v, first = np.asarray(v, float), np.asarray(stream.first)
     if len(v) == stream.rays:
-        return jnp.asarray(v)
+        return v
     rows = np.zeros((stream.rays, LONGEST, *v.shape[1:]))
-    for ray, (a, b) in enumerate(itertools.pairwise(stream.first.tolist())):
-        rows[ray, : b - a] = v[a:b]
-    return jnp.asarray(rows)
+    rows[np.arange(LONGEST) < np.diff(first)[:, None]] = v[: first[-1]]
+    return rows
