@@ -45,9 +45,12 @@ class Board:
         self._events.flush()
 
     def close(self) -> None:
-        """Frees the file."""
+        """Frees the file, also where the disk does not take the rest; OSError then."""
         if self._events is not None:
-            self._events.close()
+            try:
+                self._events.close()
+            finally:  # the library leaves a file that it can't write open
+                self._events._py_recordio_writer.close()
 
 
 @contextmanager
