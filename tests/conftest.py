@@ -16,6 +16,8 @@ import jax
 import pytest
 
 from nerf import render, step
+from nerf.export import ends, source
+from nerf.microscope import samples
 
 
 @pytest.fixture
@@ -47,13 +49,23 @@ def real_data() -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory) -> Path:
+    """A run of the bundled scene that shows its marbles. For reading: spoil a copy."""
+    from tests.nerf.commands import SMALL, nerf
+
+    folder = tmp_path_factory.mktemp("runs") / "marbles"
+    assert nerf("train", *SMALL, "--steps", 120, "--run", folder) == 0
+    return folder
+
+
 @pytest.fixture(autouse=True)
 def programs_of_patched_code(request):
     """A test that patches code gets programs of its own, and leaves none to the others."""
     if "monkeypatch" not in request.fixturenames:
         yield
         return
-    shared = render._programs, step._programs
+    shared = [module._programs for module in (ends, render, samples, source, step)]
     for programs in shared:
         programs.cache_clear()
     yield

@@ -10,7 +10,8 @@ It is the median of where light of the ray comes from. A ray whose transmittance
 has no end.
 """
 
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,8 +22,10 @@ from data.scene import Split
 from nerf import occupancy
 from nerf.cameras import Cameras
 from nerf.export.source import Source
+from nerf.field import Model
 from nerf.occupancy import BITS, Found
 from nerf.render import RAYS_THAT_LOOK, SAMPLES_A_ROUND
+from nerf.space import Space
 
 MORE = 16
 """Times as many rays as ends that are wanted are looked along at most."""
@@ -71,18 +74,18 @@ class _March:
     """Programs that take rays from the eye to their ends; those that have ended wait no more."""
 
     def __init__(self, source: Source, split: Split):
-        self.params, self.model, self.space = source.params, source.model, source.space
+        self.params, space = source.params, source.space
         grid, config = source.grid, source.model.config
         if grid is None:  # nothing is known to be empty
             samples = config.sampling.coarse + config.sampling.fine
-            self.space = self.space._replace(steps=samples)
+            space = space._replace(steps=samples)
             grid = occupancy.full(config.occupancy)
-        words = -(-self.space.steps // BITS)
+        words = -(-space.steps // BITS)
         within = config.rendering.memory * 2**20 // (4 * words * BITS + 64)
         self.look = min(max(within, 1), RAYS_THAT_LOOK)
         self.length = max(source.chunk // SAMPLES_A_ROUND, 1)
         self.cameras, self.grid = Cameras.of(split), grid
-        self._find, self._advance = jax.jit(self._begin), jax.jit(self._round)
+        self._find, self._advance = _programs(source.model.compiled, space)
 
     def ends(self, picture, pixel):
         """Places and directions of those rays that end."""
@@ -109,14 +112,20 @@ class _March:
         ended = tau >= np.log(2)
         return end[ended], view[ended], state[1][ended]
 
-    def _begin(self, grid, cameras, picture, pixel):
-        origin, view = cameras.rays(picture, pixel)
-        origin, direction = self.space.entered(origin, view, self.model.stages)
-        middle = jnp.full(len(origin), 0.5)
-        return origin, direction, *occupancy.find(grid, origin, direction, middle, self.space), view
 
-    def _round(self, params, origin, direction, t_near, words, counts, rank, tau, end):
-        rays, space, stages = len(origin), self.space, self.model.stages
+@lru_cache(maxsize=16)
+def _programs(model: Model, space: Space) -> tuple[Any, Any]:
+    """Compiled for all runs of one shape: where rays begin, and a round of their way."""
+    stages = model.stages
+
+    def begin(grid, cameras, picture, pixel):
+        origin, view = cameras.rays(picture, pixel)
+        origin, direction = space.entered(origin, view, stages)
+        middle = jnp.full(len(origin), 0.5)
+        return origin, direction, *occupancy.find(grid, origin, direction, middle, space), view
+
+    def advance(params, origin, direction, t_near, words, counts, rank, tau, end):
+        rays = len(origin)
         ranks = rank[:, None] + jnp.arange(SAMPLES_A_ROUND, dtype=rank.dtype)[None, :]
         ray = jnp.repeat(jnp.arange(rays, dtype=jnp.int32), SAMPLES_A_ROUND)
         middle = jnp.full(rays, 0.5)
@@ -128,7 +137,7 @@ class _March:
         )
         delta = jnp.where(ranks < counts[:, None], length, 0.0)
         x = space.cube(stages.points(origin, direction, t), stages)
-        sigma = self.model.field(params).density(x, stages)[0]
+        sigma = model.field(params).density(x, stages)[0]
         after = tau[:, None] + jnp.cumsum(sigma * delta, axis=-1)
         through = after >= jnp.log(2.0)
         first = jnp.argmax(through, axis=-1)[:, None]
@@ -138,6 +147,8 @@ class _March:
         half = at + step / 2 - (behind - jnp.log(2.0)) / jnp.maximum(dense, 1e-30)  # (1)
         new = (through.any(axis=-1) & (tau < jnp.log(2.0)))[:, None]
         return after[:, -1], jnp.where(new, origin + half[:, None] * direction, end)
+
+    return jax.jit(begin), jax.jit(advance)
 
 
 def _filled(values: np.ndarray, length: int) -> np.ndarray:

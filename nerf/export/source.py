@@ -7,12 +7,13 @@ Symbols      x in the cube [-1, 1]^3 that is exported; w in the world, scene uni
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Bool, Float
 
 from data.scene import Scene
 from nerf.field import Model, Params
@@ -57,7 +58,10 @@ class Frame(NamedTuple):
 
 
 class Source:
-    """The density and colour of a run, asked at points of its cube a chunk at a time."""
+    """The density and colour of a run, asked at points of its cube a chunk at a time.
+
+    Runs of one shape share their compiled programs.
+    """
 
     def __init__(self, model: Model, params: Params, grid: Occupancy | None):
         self.model, self.params, self.grid = model, params, grid
@@ -66,13 +70,11 @@ class Source:
         """Points that the field is asked at, at once."""
         self.tick: Callable[[int], object] = lambda points: None
         """Told the points that were just asked."""
-        self._density = jax.jit(self._density_at)
-        self._slope = jax.jit(self._slope_at)
-        self._colour = jax.jit(self._colour_at)
+        self._density, self._normals, self._colour = _programs(model.compiled)
 
     def density(self, x: Points) -> Float[np.ndarray, " n"]:
         """sigma, 1 / length of the cube."""
-        return self._chunked(self._density, self.chunk, x)[0]
+        return self._chunked(self._density, self.chunk, x)
 
     def normals(self, x: Points, cell: float = 0.0) -> Points:
         """Outward normals in the world: where the density falls fastest; 0 where it is even.
@@ -83,17 +85,12 @@ class Source:
         """
         length, field = max(self.chunk // 2, 1), self.model.config.field
         cell = min(cell, GRAIN * 2 / field.finest) if field.encoding == "hash" else 0.0
-        if not cell:
-            slope = self._chunked(self._slope, length, x)[0]
-        else:
-            slope = np.zeros(np.shape(x), np.float32)
-            for corner in CORNERS * (cell / 2):
-                slope += self._chunked(self._slope, length, x + corner)[0]
-        return np.asarray(self.model.stages.normal(jnp.asarray(slope)), np.float64)
+        about = CORNERS * (cell / 2) if cell else np.zeros((1, 3))
+        return self._chunked(self._normals, length, x, about=about).astype(np.float64)
 
     def colour(self, x: Points, view: Points) -> Points:
         """RGB in [0, 1] at x, as it is seen along unit directions `view` of the world."""
-        return np.clip(self._chunked(self._colour, self.chunk, x, view)[0], 0, 1)
+        return np.clip(self._chunked(self._colour, self.chunk, x, view), 0, 1)
 
     def world(self, x: Points) -> Points:
         """Points of the cube in the world, scene units."""
@@ -105,35 +102,42 @@ class Source:
 
     def cube(self, x: Points) -> Points:
         """Where points lie in the field's cube, whose cells `occupied` are."""
-        return np.asarray(self._place(jnp.asarray(x, float)))
+        return np.asarray(self.space.cube(jnp.asarray(x, float), self.model.stages))
 
-    def _place(self, x: Array) -> Array:
-        return self.space.cube(x, self.model.stages)
-
-    def _density_at(self, params, x):
-        field = self.model.field(params)
-        return (field.density(self._place(x), self.model.stages)[0],)
-
-    def _slope_at(self, params, x):
-        return (density_and_slope(self.model, params, self.space.world(x))[1],)
-
-    def _colour_at(self, params, x, view):
-        field, stages = self.model.field(params), self.model.stages
-        return (field(self._place(x), field.view(view, stages), stages)[1],)
-
-    def _chunked(self, program, length, *given):
+    def _chunked(self, program, length, *given, **whole):
         """What a program says of many points, so many at once; the last chunk is filled up."""
         n = len(given[0])
         arrays = [np.asarray(v, np.float32) for v in given]
+        whole = {name: np.asarray(v, np.float32) for name, v in whole.items()}
         parts = []
         for start in range(0, max(n, 1), length):
             cut = [v[start : start + length] for v in arrays]
             kept = len(cut[0])
             filled = [np.concatenate([v, np.zeros((length - kept, 3), np.float32)]) for v in cut]
-            said = program(self.params, *map(jnp.asarray, filled))
-            parts.append([np.asarray(v)[:kept] for v in said])
+            parts.append(np.asarray(program(self.params, *filled, **whole))[:kept])
             self.tick(kept)
-        return tuple(map(np.concatenate, zip(*parts, strict=True)))
+        return np.concatenate(parts)
+
+
+@lru_cache(maxsize=16)
+def _programs(model: Model) -> tuple[Any, Any, Any]:
+    """Compiled for all sources of one shape: density, normals and colour at points."""
+    space, stages = Space.of(model.config), model.stages
+
+    def density(params, x):
+        return model.field(params).density(space.cube(x, stages), stages)[0]
+
+    def normals(params, x, about):
+        def slope(sum, corner):
+            return sum + density_and_slope(model, params, space.world(x + corner))[1], None
+
+        return stages.normal(jax.lax.scan(slope, jnp.zeros_like(x), about)[0])
+
+    def colour(params, x, view):
+        field = model.field(params)
+        return field(space.cube(x, stages), field.view(view, stages), stages)[1]
+
+    return jax.jit(density), jax.jit(normals), jax.jit(colour)
 
 
 def points_in_memory(model: Model) -> int:

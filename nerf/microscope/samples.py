@@ -4,9 +4,10 @@ Where samples lie is what the renderer says, in float32. The field is asked ther
 float64, so that derivatives can be held against finite differences.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -60,14 +61,12 @@ class Seen(NamedTuple):
 
 
 class Along:
-    """Asks a model along rays; its programs are compiled once."""
+    """Asks a model along rays. Runs of one shape share their compiled programs."""
 
     def __init__(self, model: Model, background: float, stages: ModuleType = radiance):
-        self._model, self._space = replace(model, stages=stages), Space.of(model.config)
-        self._background = background
-        self._cut = jax.jit(self._where)
-        self._ask = jax.jit(self._colour_and_slope)
-        self._moved = jax.jit(jax.vmap(self._colour, in_axes=(None, 0, None, None, None)))
+        self._cut, self._ask, self._moved = _programs(
+            replace(model, stages=stages).compiled, background
+        )
 
     def __call__(
         self,
@@ -81,91 +80,106 @@ class Along:
         t32, delta32, count = self._cut(params, grid, at32, camera)
         fine = params["fine"]
         with jax.enable_x64(True):
-            t, delta = (jnp.asarray(np.asarray(v), float) for v in (t32, delta32))
-            wide = jax.tree.map(lambda v: jnp.asarray(np.asarray(v), float), camera)
-            origin, direction = wide.rays(jnp.zeros(1, jnp.int32), jnp.asarray(at[None], float))
-            ray = jnp.concatenate([origin[0], direction[0]])
-            s = t / self._stretch(ray)
-            slope, pixel, sigma, colour, background = self._ask(fine, ray, s, t, delta)
-            by_motion = rays_jacobian_se3(ray[:3], ray[3:]) @ _adjoint(wide.poses[0])
-            pose = np.asarray(slope @ by_motion).T
-            moved = jnp.asarray(_moved_rays(np.asarray(wide.poses[0]), np.asarray(ray)))
-            there = self._moved(fine, moved.reshape(-1, 6), s, t, delta)[0]
-            there = np.asarray(there).reshape(*moved.shape[:-1], 3)
-            kept = (np.asarray(v) for v in (t, delta, sigma, colour, background))
-            return Seen(
-                Samples(*kept),
-                int(count),
-                self._distance(np.asarray(ray), np.asarray(t)),
-                np.asarray(pixel),
-                pose,
-                _differences(there),
+            t, delta = (np.asarray(v, float) for v in (t32, delta32))
+            wide = jax.tree.map(lambda v: np.asarray(v, float), camera)
+            ray, s, distance, samples, pixel, pose = jax.tree.map(
+                np.asarray, self._ask(fine, wide, np.asarray(at[None], float), t, delta)
             )
+            moved = _moved_rays(wide.poses[0], ray)
+            there = np.asarray(self._moved(fine, moved.reshape(-1, 6), s, t, delta)[0])
+            differences = _differences(there.reshape(*moved.shape[:-1], 3))
+            return Seen(samples, int(count), distance, pixel, pose, differences)
 
-    def _where(self, params, grid, at, camera):
+
+@dataclass(frozen=True)
+class _Traced:
+    """What the programs do."""
+
+    model: Model
+    background: float
+
+    @property
+    def space(self) -> Space:
+        return Space.of(self.model.config)
+
+    def where(self, params, grid, at, camera):
         """Distances of the samples, lengths of their intervals, and how many there are."""
         origin, view = camera.rays(jnp.zeros(1, jnp.int32), at)
-        origin, direction = self._space.entered(origin, view, self._model.stages)
+        origin, direction = self.space.entered(origin, view, self.model.stages)
         if grid is not None:
             middle = jnp.full(1, 0.5)
-            found = occupancy.find(grid, origin, direction, middle, self._space)
+            found = occupancy.find(grid, origin, direction, middle, self.space)
             rank = jnp.arange(found.words.size * occupancy.BITS, dtype=jnp.int32)
-            t, length, _ = occupancy.distance(
-                found, jnp.zeros_like(rank), rank, middle, self._space
-            )
+            t, length, _ = occupancy.distance(found, jnp.zeros_like(rank), rank, middle, self.space)
             count = found.counts[0]
             return t, jnp.where(rank < count, length, 0.0), count
-        background = jnp.full((1, 3), self._background)
-        draws = Draws.of(self._model.config, 1, None)
+        background = jnp.full((1, 3), self.background)
+        draws = Draws.of(self.model.config, 1, None)
         ray = origin, direction, view
-        _, t, delta = coarse_to_fine(self._model, params, *ray, background, draws)
+        _, t, delta = coarse_to_fine(self.model, params, *ray, background, draws)
         return t[0], delta[0], jnp.int32(t.shape[1])
 
-    def _stretch(self, ray):
+    def stretch(self, ray):
         """How long the ray's direction becomes in the field's space."""
-        if self._space.kind != "forward":
+        if self.space.kind != "forward":
             return jnp.ones(())
-        return jnp.linalg.norm(self._entered(ray)[1])
+        return jnp.linalg.norm(self.entered(ray)[1])
 
-    def _entered(self, ray):
+    def entered(self, ray):
         """Origin and direction in the field's space, the latter of any length."""
         origin, direction = ray[None, :3], ray[None, 3:]
-        if self._space.kind == "forward":
-            near, slope = (jnp.asarray(v, ray.dtype) for v in (1.0, self._space.slope))
-            origin, direction = self._model.stages.ndc(origin, direction, near, slope)
+        if self.space.kind == "forward":
+            near, slope = (jnp.asarray(v, ray.dtype) for v in (1.0, self.space.slope))
+            origin, direction = self.model.stages.ndc(origin, direction, near, slope)
         return origin, direction
 
-    def _colour(self, params, ray, s, t, delta):
+    def colour(self, params, ray, s, t, delta):
         """The pixel of a ray (origin, direction in the world) asked at s, by stages alone."""
-        stages = self._model.stages
+        stages = self.model.stages
         params = jax.tree.map(lambda v: v.astype(ray.dtype), params)
-        field = self._model.field({"fine": params})
-        origin, direction = self._entered(ray)
-        x = self._space.cube(stages.points(origin, direction, s[None]), stages)
+        field = self.model.field({"fine": params})
+        origin, direction = self.entered(ray)
+        x = self.space.cube(stages.points(origin, direction, s[None]), stages)
         seen = field.view(ray[None, 3:], stages)
-        background = jnp.full((1, 3), self._background, ray.dtype)
+        background = jnp.full((1, 3), self.background, ray.dtype)
         background = field.behind(seen, background, stages)
         features = jnp.broadcast_to(seen[:, None], (*x.shape[:-1], seen.shape[-1]))
         sigma, colour = field(x, features, stages)
         pixel = stages.volume_render(sigma, delta[None], colour, t[None], background)[0]
         return pixel[0], (sigma[0], colour[0], background[0])
 
-    def _colour_and_slope(self, params, ray, s, t, delta):
+    def ray(self, params, camera, at, t, delta):
+        """The ray of a pixel; where its samples are asked, how far away they are and what they are;
+        the pixel, and its slope by each of `MOTIONS`."""
+        (origin,), (direction,) = camera.rays(jnp.zeros(1, jnp.int32), at)
+        ray = jnp.concatenate([origin, direction])
+        s = t / self.stretch(ray)
+
         def twice(ray):
-            pixel, rest = self._colour(params, ray, s, t, delta)
-            return pixel, (pixel, *rest)
+            pixel, rest = self.colour(params, ray, s, t, delta)
+            return pixel, (pixel, rest)
 
-        slope, rest = jax.jacrev(twice, has_aux=True)(ray)
-        return slope, *rest
+        slope, (pixel, rest) = jax.jacrev(twice, has_aux=True)(ray)
+        by_motion = rays_jacobian_se3(origin, direction) @ _adjoint(camera.poses[0])
+        samples = Samples(t, delta, *rest)
+        return ray, s, self.distance(ray, t), samples, pixel, (slope @ by_motion).T
 
-    def _distance(self, ray, t):
+    def distance(self, ray, t):
         """How far from the camera, scene units."""
-        if self._space.kind != "forward":
+        if self.space.kind != "forward":
             return t
-        (origin,), (direction,) = self._entered(jnp.asarray(ray))
-        z = float(origin[2]) + t * float(direction[2]) / float(jnp.linalg.norm(direction))
-        depth = 2 / np.maximum(1 - z, 1e-9)  # z = 2 s - 1, depth = 1 / (1 - s)
+        (origin,), (direction,) = self.entered(ray)
+        z = origin[2] + t * direction[2] / jnp.linalg.norm(direction)
+        depth = 2 / jnp.maximum(1 - z, 1e-9)  # z = 2 s - 1, depth = 1 / (1 - s)
         return (depth + ray[2]) / -ray[5]
+
+
+@lru_cache(maxsize=16)
+def _programs(model: Model, background: float) -> tuple[Any, Any, Any]:
+    """Compiled: where samples lie; what they are; the pixels of rays that have moved."""
+    traced = _Traced(model, background)
+    moved = jax.vmap(traced.colour, in_axes=(None, 0, None, None, None))
+    return jax.jit(traced.where), jax.jit(traced.ray), jax.jit(moved)
 
 
 def _adjoint(pose: Array) -> Array:

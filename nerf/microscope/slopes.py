@@ -23,6 +23,9 @@ from calculus.radiance.pixel import accumulate_bwd, accumulate_fwd
 from calculus.radiance.rendering import volume_render_bwd
 from nerf.microscope.samples import Samples
 
+FILLED = 8
+"""Samples come in multiples of it."""
+
 
 class Judge(NamedTuple):
     """What a pixel is held against."""
@@ -66,9 +69,11 @@ class Slopes(NamedTuple):
 def by_hand(samples: Samples, judge: Judge) -> Slopes:
     """The gradient by the rules of `calculus`, in float64."""
     n = len(samples.t)
-    # one more of no length and no density: so there is one, and nothing else is changed
-    t, delta, sigma = (np.pad(v, (0, 1)) for v in samples[:3])
-    samples = Samples(t, delta, sigma, np.pad(samples.colour, ((0, 1), (0, 0))), samples.background)
+    # filled up with some of no length and no density, so that there is one and few programs
+    more = FILLED - n % FILLED
+    t, delta, sigma = (np.pad(v, (0, more)) for v in samples[:3])
+    colour = np.pad(samples.colour, ((0, more), (0, 0)))
+    samples = Samples(t, delta, sigma, colour, samples.background)
     with jax.enable_x64(True):
         given = jax.tree.map(lambda v: jnp.asarray(v, float), (samples, judge))
         found = jax.tree.map(np.asarray, _by_hand(*given))

@@ -6,7 +6,7 @@ from nerf.export.ends import ends
 from nerf.export.volume import volume
 from tests.nerf.export.in_closed_form import source_of
 
-RESOLUTION = 96
+RESOLUTION, ENDS = 96, 6000
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +16,7 @@ def source(marbles):
 
 @pytest.fixture(scope="module")
 def looked(source, marbles):
-    return ends(source, marbles.splits["train"], 20_000)
+    return ends(source, marbles.splits["train"], ENDS)
 
 
 @pytest.fixture(scope="module")

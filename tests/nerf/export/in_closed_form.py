@@ -18,6 +18,11 @@ SMOOTH = replace(small_grid(), field=replace(small_grid().field, encoding="posit
 """No grid whose cells would be averaged over."""
 
 
+def density(u):
+    """The solid bodies of the bundled scene."""
+    return sum(body.density(u) for body in SOLIDS)
+
+
 class Exact(Model):
     """A model whose field is a function, of what `there` makes of points of the world."""
 
@@ -25,6 +30,13 @@ class Exact(Model):
         for name, value in (("config", config), ("graph", None), ("stages", calculus.radiance)):
             object.__setattr__(self, name, value)
         object.__setattr__(self, "sigma", lambda w: (exact(there(w)) + extra(there(w))) / scale)
+
+    __eq__, __hash__ = object.__eq__, object.__hash__
+
+    @property
+    def compiled(self):
+        """Itself: what its programs close over is its own."""
+        return self
 
     def field(self, params, name="fine"):
         sigma, red = self.sigma, jnp.array([0.8, 0.2, 0.1])
@@ -40,7 +52,7 @@ class Exact(Model):
 
 
 def exact(u):
-    """The solid bodies of the bundled scene."""
+    """`density`, for JAX."""
     total = 0.0
     for body in SOLIDS:
         q = jnp.linalg.norm((u - jnp.array(body.centre)) / jnp.array(body.radii), axis=-1)
@@ -72,7 +84,7 @@ def true_normals(u):
 def occupied(scale, cells=32):
     """Where the exact density is, by the corners and the middle of each cell."""
     at = (np.arange(2 * cells + 1) / cells - 1) / scale
-    sigma = np.asarray(exact(jnp.asarray(np.stack(np.meshgrid(at, at, at, indexing="ij"), -1))))
+    sigma = density(np.stack(np.meshgrid(at, at, at, indexing="ij"), -1))
     most = np.max(
         [
             sigma[a : a + 2 * cells - 1 : 2, b : b + 2 * cells - 1 : 2, c : c + 2 * cells - 1 : 2]
