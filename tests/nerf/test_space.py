@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import calculus.by_jax
 from calculus import radiance
 from calculus.radiance import camera, lens
 from data.errors import InputError
@@ -15,7 +16,7 @@ from data.scene import Scene, Split
 from nerf import occupancy
 from nerf.cameras import Cameras
 from nerf.config import Config
-from nerf.loss import gains
+from nerf.loss import gains, slope_of_rays
 from nerf.rays import Batch, Photographs, packed, rays_of
 from nerf.render import Renderer
 from nerf.space import EVEN, EXPOSURE_AND_BACKDROP, SAFE, SPREAD, Space, resolved, seen_at_depth_one
@@ -34,16 +35,17 @@ def space(kind, steps=64):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_steps_follow_each_other_without_gap(kind):
-    steps = jnp.arange(64.0)
-    t, length = space(kind).distance(0.3, steps), space(kind).length(steps)
+    steps, here = np.arange(64, dtype=np.float32), space(kind)
+    t, length, part = jax.device_get(
+        jax.jit(lambda n: (here.distance(0.3, n), here.length(n), here.length(n + 0.7)))(steps)
+    )
     assert (np.diff(t) > 0).all() and np.isfinite(length).all()
     np.testing.assert_allclose(t[:-1] + length[:-1], t[1:], rtol=1e-5)
-    part = space(kind).length(steps + 0.7)
     np.testing.assert_allclose(part, length, rtol=1e-6)
 
 
 def test_far_steps_are_even_in_one_over_the_distance():
-    t = space("unbounded", 1000).distance(0.0, jnp.arange(1001.0))
+    t = np.asarray(jax.jit(space("unbounded", 1000).distance)(0.0, np.arange(1001.0)))
     near = t < EVEN
     assert 490 < near.sum() < 510
     np.testing.assert_allclose(np.diff(t[near]), 2 * EVEN / 1001, rtol=1e-3)
@@ -53,25 +55,29 @@ def test_far_steps_are_even_in_one_over_the_distance():
 
 def test_nothing_is_asked_before_a_part_of_the_way_to_the_middle():
     here = Space("unbounded", 64, 0.4)
-    origin = jnp.asarray([[0.0, 0.0, 1.0], [3.0, 0.0, 4.0], [0.0, 0.0, 0.0]])
-    direction = jnp.asarray([[0.0, 0.0, -1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
-    near, far = here.interval(origin, direction)
+    origin = np.float32([[0, 0, 1], [3, 0, 4], [0, 0, 0]])
+    direction = np.float32([[0, 0, -1], [1, 0, 0], [0, 1, 0]])
+    near, far = jax.device_get(jax.jit(here.interval)(origin, direction))
     np.testing.assert_allclose(near, [0.4, 2.0, 0.0], rtol=1e-6)
     np.testing.assert_allclose(far, near + far[2], rtol=1e-6)
-    here = here._replace(nearest=1.5)
-    near, _ = here.interval(origin, direction)
+    near, _ = jax.jit(here._replace(nearest=1.5).interval)(origin, direction)
     np.testing.assert_allclose(near, [0.4, SAFE * 1.5, 0.0], rtol=1e-6)
 
 
 def test_a_cell_knows_how_long_steps_through_it_are():
     here = space("unbounded", 512)
-    steps = jnp.arange(5.0, 450.0)
-    t, length = here.distance(0.0, steps), here.length(steps)
-    direction = jnp.asarray([2.0, -1.0, 2.0]) / 3
-    place = here.cube(t[:, None] * direction[None, :])
-    np.testing.assert_allclose(here.length_at(place), length, rtol=0.05)
+    direction = np.float32([2, -1, 2]) / np.float32(3)
+
+    @jax.jit
+    def of_steps(steps):
+        place = here.cube(here.distance(0.0, steps)[:, None] * direction)
+        corner = jnp.full((1, 3), 0.9)
+        return place, here.length(steps), here.length_at(place), here.length_at(corner)
+
+    place, length, there, nowhere = of_steps(np.arange(5, 450, dtype=np.float32))
+    np.testing.assert_allclose(there, length, rtol=0.05)
     assert (np.abs(place) <= 1).all()
-    assert here.length_at(jnp.full((1, 3), 0.9)) == 0, "no ray gets into the corners of the cube"
+    assert nowhere == 0, "no ray gets into the corners of the cube"
 
 
 def some_rays(count=40):
@@ -81,46 +87,48 @@ def some_rays(count=40):
     aside = rng.uniform(-1, 1, (count, 2)) * SLOPE * 0.8
     direction = np.concatenate([aside, -np.ones((count, 1))], axis=1)
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
-    return jnp.asarray(origin, jnp.float32), jnp.asarray(direction, jnp.float32)
+    return origin.astype(np.float32), direction.astype(np.float32)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_samples_lie_where_the_grid_says(kind):
     """With the cells of one half occupied, samples are in that half, and all of those."""
-    here = space(kind, 96)
-    origin, direction = here.entered(*some_rays(), radiance)
+    here, jitter = space(kind, 96), jnp.asarray(np.random.default_rng(1).random(40, np.float32))
     half = np.zeros((16, 16, 16), bool)
     half[8:] = True
-    grid = occupancy.Occupancy(jnp.zeros(half.shape), jnp.asarray(half))
-    jitter = jax.random.uniform(jax.random.key(0), (len(origin),))
-    found = occupancy.find(grid, origin, direction, jitter, here)
-    t_near, t_far = here.interval(origin, direction)
-    wanted = 0
-    for r in range(len(origin)):
-        t = np.asarray(here.distance(t_near[r], jnp.arange(96) + jitter[r]))
-        x = here.cube(origin[r] + jnp.asarray(t)[:, None] * direction[r])
-        wanted += ((np.asarray(x[:, 0]) >= 0) & (t < float(t_far[r]))).sum()
-        ray = jnp.full(int(found.counts[r]), r, jnp.int32)
-        rank = jnp.arange(len(ray), dtype=jnp.int32)
-        got, _, _ = occupancy.distance(found, ray, rank, jitter, here)
-        place = here.cube(origin[r] + got[:, None] * direction[r])
-        assert (np.asarray(place[:, 0]) > -1e-5).all()
-    assert abs(int(found.counts.sum()) - wanted) <= 2
+    grid = occupancy.Occupancy(jnp.asarray(half, float), jnp.asarray(half))
+    ray, rank = jnp.asarray(np.indices((40, 96), np.int32).reshape(2, -1))
+
+    @jax.jit
+    def looked(origin, direction):
+        """For each ray, number by number: its steps, and its samples."""
+        origin, direction = here.entered(origin, direction, radiance)
+        found = occupancy.find(grid, origin, direction, jitter, here)
+        near, far = here.interval(origin, direction)
+        steps = here.distance(near[ray], rank + jitter[ray])
+        samples, _, _ = occupancy.distance(found, ray, rank, jitter, here)
+        at = [here.cube(origin[ray] + t[:, None] * direction[ray])[:, 0] for t in (steps, samples)]
+        return found.counts, *(v.reshape(40, 96) for v in (steps < far[ray], *at))
+
+    counts, within, steps, samples = jax.device_get(looked(*some_rays()))
+    assert (samples[np.arange(96) < counts[:, None]] > -1e-5).all()
+    assert abs(counts.sum() - ((steps >= 0) & within).sum()) <= 2 < counts.sum()
 
 
 @pytest.mark.parametrize("bends", [None, (-0.2, 0.02, 0.01), (0.2, 0.0, 0.0)])
 def test_all_that_cameras_see_lies_in_the_cube(bends):
     lenses = None if bends is None else np.float32([[*bends, 0, 0, 0, 0, 0]] * 3)
     split = three_cameras(distortion=lenses)
-    slope = seen_at_depth_one(split)
-    origin, direction = rays_at_corners(split)
-    here = Space("forward", 64, 0.0, slope)
-    o, d = here.entered(origin, direction, radiance)
-    near, far = here.interval(o, d)
-    x = o + far[:, None] * d
-    np.testing.assert_allclose(x[:, 2], 1, atol=1e-4, err_msg="they leave through the far face")
-    x = o + near[:, None] * d
-    np.testing.assert_allclose(x[:, 2], -1, atol=1e-4, err_msg="and enter through the near one")
+    here = Space("forward", 64, 0.0, seen_at_depth_one(split))
+
+    @jax.jit
+    def ends():
+        o, d = here.entered(*rays_at_corners(split), radiance)
+        return [o + t[:, None] * d for t in here.interval(o, d)]
+
+    near, far = ends()
+    np.testing.assert_allclose(far[:, 2], 1, atol=1e-4, err_msg="they leave through the far face")
+    np.testing.assert_allclose(near[:, 2], -1, atol=1e-4, err_msg="and enter through the near one")
 
 
 def test_what_any_split_sees_counts():
@@ -150,7 +158,7 @@ def three_cameras(**changes):
 def rays_at_corners(split):
     corners = np.float32([[0, 0], [16, 0], [0, 12], [16, 12]])
     which = np.repeat(np.arange(3), 4)
-    return Cameras.of(split).rays(jnp.asarray(which), jnp.asarray(np.tile(corners, (3, 1))))
+    return Cameras.of(split).rays(*map(jnp.asarray, (which, np.tile(corners, (3, 1)))))
 
 
 def scene(kind, split=None):
@@ -210,19 +218,22 @@ def test_a_lens_is_undone_on_the_rays(fisheye):
     bends = np.float32([0.06, -0.08, 0.0, 0.0] if fisheye else [0.06, -0.08, -1e-3, 2e-4])
     bends = np.tile(np.concatenate([bends, np.zeros(4, np.float32)]), (3, 1))
     split = three_cameras(distortion=bends, fisheye=fisheye)
-    pixel = jnp.asarray(np.random.default_rng(2).uniform(1, 11, (30, 2)), jnp.float32)
-    which = jnp.arange(30) % 3
-    _, direction = Cameras.of(split).rays(which, pixel)
-    straight = lens.undistort(
-        pixel, jnp.asarray(split.intrinsics)[which], jnp.asarray(bends)[which], fisheye
-    )
-    wanted = camera.rays(
-        straight, jnp.asarray(split.intrinsics)[which], jnp.asarray(split.poses)[which]
-    )[1]
+    pixel = np.random.default_rng(2).uniform(1, 11, (30, 2)).astype(np.float32)
+    which = np.arange(30) % 3
+
+    @jax.jit
+    def of_all_of_one_and_straight(pixel, which):
+        given = split.intrinsics, split.poses, bends
+        intrinsics, poses, bent = (jnp.asarray(v)[which] for v in given)
+        straight = lens.undistort(pixel, intrinsics, bent, fisheye)
+        lenses = (Cameras.of(split), which), (Cameras.of(split.camera(1)), 0 * which)
+        directions = [cameras.rays(number, pixel)[1] for cameras, number in lenses]
+        return *directions, straight, camera.rays(straight, intrinsics, poses)[1]
+
+    direction, one, straight, wanted = jax.device_get(of_all_of_one_and_straight(pixel, which))
     np.testing.assert_allclose(direction, wanted, atol=1e-6)
-    assert np.abs(np.asarray(straight - pixel)).max() > 0.01
-    one = Cameras.of(split.camera(1)).rays(jnp.zeros(30, int), pixel)
-    np.testing.assert_allclose(one[1][which == 1], direction[which == 1], atol=1e-6)
+    assert np.abs(straight - pixel).max() > 0.01
+    np.testing.assert_allclose(one[which == 1], direction[which == 1], atol=1e-6)
 
 
 def test_masked_pixels_teach_nothing():
@@ -230,17 +241,18 @@ def test_masked_pixels_teach_nothing():
     masks[:, :, 8:] = True
     config = small_grid()
     photographs = Photographs.of(three_cameras(masks=masks))
-    column = jnp.arange(16, dtype=jnp.int32)
-    batch = Batch(
-        jnp.zeros(16, jnp.int32),
-        jnp.stack([column, jnp.full(16, 5, jnp.int32)], axis=-1),
-        photographs.pictures[0, 5],
-        photographs.masks[0, 5, column],
-    )
-    rays = rays_of(batch, photographs, config, jnp.ones((16, 3)))
+
+    @jax.jit
+    def laid_and_packed(photographs):
+        column = jnp.arange(16, dtype=jnp.int32)
+        pixel = jnp.stack([column, jnp.full(16, 5, jnp.int32)], axis=-1)
+        row = photographs.pictures[0, 5], photographs.masks[0, 5]
+        rays = rays_of(Batch(0 * column, pixel, *row), photographs, config, jnp.ones((16, 3)))
+        grid, middles = occupancy.full(config.occupancy), jnp.full(16, 0.5)
+        return rays, *packed(rays, grid, lambda x: jnp.zeros(len(x)), config, middles)
+
+    rays, kept, asked = jax.device_get(laid_and_packed(photographs))
     np.testing.assert_allclose(rays.share, np.where(np.arange(16) < 8, 0, 1 / 8), rtol=1e-6)
-    grid = occupancy.full(config.occupancy)
-    kept, asked = packed(rays, grid, lambda x: jnp.zeros(len(x)), config, jnp.full(16, 0.5))
     counts = np.diff(asked.stream.first)
     assert (counts[:8] == 0).all() and (counts[8:] > 0).any()
     np.testing.assert_array_equal(kept.share[:8], 0)
@@ -267,16 +279,33 @@ def test_by_hand_and_by_jax_the_gradient_is_the_same(kind):
         field=replace(config.field, backdrop=True),
         training=replace(config.training, spread=0.1, exposure=True),
     )
-    photographs, gradients = Photographs.of(three_cameras()), []
-    for derivatives in ("hand", "auto"):
-        model, state = start(replace(config, derivatives=derivatives))
-        state.params["exposure"] = jnp.log(jnp.float32([[1, 2, 1], [0.5, 1, 2], [1, 1, 0.7]]))
-        step = Step(model, photographs)
-        gradient, told = jax.jit(step.gradient)(state, step.batch(state))
-        assert told.samples > 500
-        gradients.append(jax.tree.leaves(gradient))
-    for hand, auto in zip(*gradients, strict=True):
-        assert np.linalg.norm(hand - auto) <= 1e-4 * np.linalg.norm(auto) > 0
+    model, state = start(config)
+    state.params["exposure"] = np.log(np.float32([[1, 2, 1], [0.5, 1, 2], [1, 1, 0.7]]))
+    step = Step(model, Photographs.of(three_cameras()))
+
+    @jax.jit
+    def both(state, batch, photographs):
+        asked = step._asked(state, batch, photographs)
+        models = model, replace(model, stages=calculus.by_jax)
+        return asked[1].filled, [slope_of_rays(state.params, of, *asked)[1] for of in models]
+
+    samples, gradients = both(state, step.batch(state), step.photographs)
+    assert samples > 500
+    for hand, auto in zip(*map(jax.tree.leaves, gradients), strict=True):
+        assert 0 < np.linalg.norm(hand - auto) <= 1e-4 * np.linalg.norm(auto)
+
+
+def under_a_sky():
+    """Nothing at all before a backdrop, of pictures under gains of their own."""
+    config = small_grid()
+    return replace(
+        config,
+        data=replace(config.data, space="unbounded", pictures=3, background="black"),
+        field=replace(config.field, backdrop=True, density_bias=-30.0),
+        training=replace(
+            config.training, exposure=True, restarts=0, rays=100, samples=1024, learning_rate=0.04
+        ),
+    )
 
 
 def test_gains_are_told_from_the_scene_and_left_out_of_renderings():
@@ -284,23 +313,15 @@ def test_gains_are_told_from_the_scene_and_left_out_of_renderings():
 
     A sky, since cameras that stand apart see it the same: a field near by may show each its own.
     """
-    config = small_grid()
-    config = replace(
-        config,
-        steps=300,
-        data=replace(config.data, space="unbounded", pictures=3, background="black"),
-        field=replace(config.field, backdrop=True, density_bias=-30.0),
-        training=replace(config.training, exposure=True, restarts=0),
-    )
     gain = np.array([[0.5, 1.0, 1.0], [1.0, 0.8, 1.0], [1.5, 1.0, 2.0]])
     split = three_cameras()
     split.pictures[..., :3] = np.round(100 * gain)[:, None, None, :]
-    model, state = start(config)
+    model, state = start(replace(under_a_sky(), steps=150))
     psnr = 0.0
     for now, told in train(Step(model, Photographs.of(split)), state):
         state, psnr = now, told.psnr
     assert psnr > 35
-    found = np.asarray(gains(state.params, jnp.arange(3), model.stages))
+    found = np.asarray(jax.jit(lambda p: gains(p, jnp.arange(3), model.stages))(state.params))
     wanted = np.log(gain) - np.log(gain).mean(0)
     np.testing.assert_allclose(found, wanted, atol=0.03)
     np.testing.assert_allclose(found.sum(0), 0, atol=1e-5)
@@ -310,16 +331,11 @@ def test_gains_are_told_from_the_scene_and_left_out_of_renderings():
 
 
 def test_a_backdrop_stands_in_the_place_of_the_background():
-    config = small_grid()
-    config = replace(
-        config,
-        data=replace(config.data, space="unbounded"),
-        field=replace(config.field, backdrop=True, density_bias=-30.0),
+    model, state = start(under_a_sky())
+    seen, black = (
+        Renderer(model, name).picture(state.params, state.grid, three_cameras().camera(1))
+        for name in ("white", "black")
     )
-    model, state = start(config)
-    split = three_cameras()
-    seen = Renderer(model, "white").picture(state.params, state.grid, split.camera(1))
-    black = Renderer(model, "black").picture(state.params, state.grid, split.camera(1))
     assert seen.opacity.max() < 1e-3
     np.testing.assert_allclose(seen.colour, black.colour, atol=1e-3)
     assert seen.colour.min() > 0.05 and seen.colour.max() < 0.95
@@ -328,9 +344,9 @@ def test_a_backdrop_stands_in_the_place_of_the_background():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_axis_by_axis_points_come_to_the_same_places(kind):
-    space = Space(kind, 32)
+    here = Space(kind, 32)
     x = np.random.default_rng(0).normal(size=(500, 3)).astype(np.float32)
     x[::2] *= 30
     x[0] = 0
-    by_axes = np.stack(space.cube_by_axes(list(jnp.asarray(x.T))), axis=-1)
-    np.testing.assert_allclose(by_axes, space.cube(jnp.asarray(x)), atol=3e-7, rtol=3e-7)
+    by_axes, cube = jax.jit(lambda x: (here.cube_by_axes(list(x.T)), here.cube(x)))(x)
+    np.testing.assert_allclose(np.stack(by_axes, axis=-1), cube, atol=3e-7, rtol=3e-7)
