@@ -1,6 +1,7 @@
 """Whatever stands in the files: a Scene or one line of refusal, in bounded time.
 
-FUZZ=N tries N inputs in each test, other ones at each run; without it a few, always the same.
+FUZZ=N tries N inputs in each test, other ones at each run; without it a few, always the same, and
+ten times as many where the tests that are `long` run.
 """
 
 import copy
@@ -21,16 +22,21 @@ from tests.data.test_transforms import meta
 
 FUZZ = int(os.environ.get("FUZZ", "0"))
 ENDINGS = ("png", "jpg", "webp", "exr")
+FEW_AND_MANY = pytest.mark.parametrize(
+    "times", [1, pytest.param(10, marks=pytest.mark.long)], ids=["few", "many"]
+)
 
 
-def tries(usual):
-    return settings(
-        max_examples=FUZZ or usual,
+def run(test, inputs, **strategies):
+    """Runs the test on that number of inputs drawn by the strategies, or on FUZZ."""
+    options = settings(
+        max_examples=FUZZ or inputs,
         derandomize=not FUZZ,
         database=None,
         deadline=10_000,
         suppress_health_check=list(HealthCheck),
     )
+    options(given(**strategies)(test))()
 
 
 def outcome(folder):
@@ -88,10 +94,8 @@ def places(content, at=()):
         yield from places(value, (*at, key))
 
 
-@tries(150)
-@given(data=st.data())
-def test_values_of_every_kind(scene, data):
-    folder, name, content = scene
+def changed(content, data):
+    """The content with one to three values put, dropped, doubled or moved."""
     content = copy.deepcopy(content)
     for _ in range(data.draw(st.integers(1, 3))):
         way = data.draw(st.sampled_from([place for place in places(content) if place]))
@@ -112,16 +116,29 @@ def test_values_of_every_kind(scene, data):
             holder[way[-1]] = data.draw(VALUES)
         if not any(places(content)):
             break
-    (folder / name).write_text(json.dumps(content))
-    outcome(folder)
+    return content
 
 
-@tries(50)
-@given(content=VALUES)
-def test_json_of_every_kind(scene, content):
+@FEW_AND_MANY
+def test_values_of_every_kind(scene, times):
+    folder, name, content = scene
+
+    def hold(data):
+        (folder / name).write_text(json.dumps(changed(content, data)))
+        outcome(folder)
+
+    run(hold, 15 * times, data=st.data())
+
+
+@FEW_AND_MANY
+def test_json_of_every_kind(scene, times):
     folder, name, _ = scene
-    (folder / name).write_text(json.dumps(content))
-    outcome(folder)
+
+    def hold(content):
+        (folder / name).write_text(json.dumps(content))
+        outcome(folder)
+
+    run(hold, 5 * times, content=VALUES)
 
 
 @st.composite
@@ -145,12 +162,15 @@ def broken(draw, content: bytes):
     return bytes(found)
 
 
-@tries(100)
-@given(data=st.data())
-def test_bytes_of_json(scene, data):
+@FEW_AND_MANY
+def test_bytes_of_json(scene, times):
     folder, name, content = scene
-    (folder / name).write_bytes(data.draw(broken(json.dumps(content).encode())))
-    outcome(folder)
+
+    def hold(found):
+        (folder / name).write_bytes(found)
+        outcome(folder)
+
+    run(hold, 10 * times, found=broken(json.dumps(content).encode()))
 
 
 @pytest.fixture(scope="module", params=ENDINGS)
@@ -166,14 +186,17 @@ def photographed(request, tmp_path_factory):
     return folder, folder / "images" / f"01.{request.param}"
 
 
-@tries(60)
-@given(data=st.data())
-def test_bytes_of_pictures(photographed, data):
+@FEW_AND_MANY
+def test_bytes_of_pictures(photographed, times):
     folder, file = photographed
     whole = file.read_bytes()
-    try:
-        file.write_bytes(data.draw(broken(whole)))
+
+    def hold(found):
+        file.write_bytes(found)
         outcome(folder)
+
+    try:
+        run(hold, 6 * times, found=broken(whole))
     finally:
         file.write_bytes(whole)
 

@@ -1,6 +1,7 @@
 """Bytes flipped, cut, put in and overwritten in poses_bounds.npy and COLMAP's files.
 
-Whatever comes of it is a sound scene or one line, and a broken count makes nothing large.
+Whatever comes of it is a sound scene or one line, and a broken count makes nothing large. FUZZ=N
+breaks each file N times, without it a few; ten times as often where the tests that are `long` run.
 """
 
 import os
@@ -26,8 +27,11 @@ from tests.data.captures import (
     write_text,
 )
 
-TRIES = int(os.environ.get("FUZZ", "0")) or 60
-"""Of each file; FUZZ=N for more."""
+FUZZ = int(os.environ.get("FUZZ", "0"))
+FEW_AND_MANY = pytest.mark.parametrize(
+    "tries", [FUZZ or 12, pytest.param(FUZZ or 60, marks=pytest.mark.long)], ids=["few", "many"]
+)
+"""Of each file."""
 FILES = {
     "binary": ("sparse/0/cameras.bin", "sparse/0/images.bin", "sparse/0/points3D.bin"),
     "text": ("sparse/0/cameras.txt", "sparse/0/images.txt", "sparse/0/points3D.txt"),
@@ -139,14 +143,24 @@ def no_decoding(monkeypatch):
     monkeypatch.setattr("data.capture.read_all", blank)
 
 
+@FEW_AND_MANY
 @pytest.mark.parametrize("kind", ["binary", "text", "llff"])
-def test_written(kind, tmp_path):
-    counts = campaign(kind, None, tmp_path / kind, seed=0, tries=TRIES)
-    assert min(counts.values()) > TRIES // 30  # neither is all there is
+def test_written(kind, tries, tmp_path):
+    counts = campaign(kind, None, tmp_path / kind, seed=0, tries=tries)
+    assert min(counts.values()) > tries // 30  # neither is all there is
 
 
-@pytest.mark.parametrize("kind", ["can", "fern"])
-def test_real(kind, real_data, tmp_path, no_decoding):
+@pytest.mark.parametrize(
+    ("kind", "tries"),
+    [
+        ("can", 2),
+        ("fern", 12),
+        pytest.param("can", 60, marks=pytest.mark.long),
+        pytest.param("fern", FUZZ or 60, marks=pytest.mark.long),
+    ],
+)
+def test_real(kind, tries, real_data, tmp_path, no_decoding):
+    """Large files, each try of which takes long: a pass over them, the small ones are for more."""
     (tmp_path / kind).mkdir()
-    counts = campaign(kind, real_data, tmp_path / kind, seed=1, tries=TRIES)
-    assert min(counts.values()) > TRIES // 30
+    counts = campaign(kind, real_data, tmp_path / kind, seed=1, tries=tries)
+    assert min(counts.values()) > tries // 30
