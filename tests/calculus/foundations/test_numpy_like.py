@@ -13,6 +13,7 @@ import pytest
 import calculus
 from calculus.foundations import forward_mode, numpy_like, reverse_mode
 from calculus.ledger import FOUNDATIONS
+from tests.calculus import evaluated
 from tests.calculus.foundations.programs import squares_then_sines
 
 pytestmark = pytest.mark.usefixtures("strict_float64")
@@ -46,18 +47,30 @@ def _normal(seed, *shape):
 )
 def test_numpys_functions_and_operators_are_followed_both_ways(program, shape):
     x, u = _normal(3, *shape), _normal(4, *shape)
-    value, y_dot = forward_mode.jvp(lambda x: program(x, numpy_like), (x,), (u,))
-    want, want_dot = jax.jvp(lambda x: program(x, jnp), (x,), (u,))
+    y_bar = _normal(5, *jax.eval_shape(lambda x: program(x, jnp), x).shape)
+
+    @jax.jit  # one program instead of many
+    def followed(x, u, y_bar):
+        again, pullback = reverse_mode.vjp(lambda x: program(x, numpy_like), x)
+        return (
+            forward_mode.jvp(lambda x: program(x, numpy_like), (x,), (u,)),
+            again,
+            pullback(y_bar),
+        )
+
+    @jax.jit
+    def by_jax(x, u, y_bar):
+        both = jax.jvp(lambda x: program(x, jnp), (x,), (u,))
+        return both, jax.vjp(lambda x: program(x, jnp), x)[1](y_bar)
+
+    (value, y_dot), again, (x_bar,) = followed(x, u, y_bar)
+    (want, want_dot), (want_bar,) = by_jax(x, u, y_bar)
     assert value.shape == y_dot.shape == want.shape
     np.testing.assert_allclose(value, want, rtol=1e-11, atol=1e-12)
     np.testing.assert_allclose(y_dot, want_dot, rtol=1e-11, atol=1e-12)
-    y_bar = _normal(5, *value.shape)
-    again, pullback = reverse_mode.vjp(lambda x: program(x, numpy_like), x)
-    (x_bar,) = pullback(y_bar)
-    (want_bar,) = jax.vjp(lambda x: program(x, jnp), x)[1](y_bar)
     np.testing.assert_array_equal(again, value)
     np.testing.assert_allclose(x_bar, want_bar, rtol=1e-11, atol=1e-12)
-    np.testing.assert_allclose(jnp.vdot(y_bar, y_dot), jnp.vdot(x_bar, u), rtol=1e-10)
+    np.testing.assert_allclose(np.vdot(y_bar, y_dot), np.vdot(x_bar, u), rtol=1e-10)
 
 
 def test_the_same_program_runs_on_plain_arrays():
@@ -160,23 +173,26 @@ def _rebuilt(value):
 
 @pytest.mark.parametrize("rule", FOUNDATIONS, ids=lambda rule: rule.name)
 def test_every_rule_of_the_foundations_is_followed_both_ways(rule, pages):
-    arguments = rule.example(jax.random.key(0))
     undecorated = getattr(pages[rule.page.__name__], rule.name).fun
     static = {name: _rebuilt(value) for name, value in rule.static.items()}
 
     def program(*arguments):
         return undecorated(*arguments, **static)
 
-    tangents = jax.tree.map(lambda a: jnp.asarray(np.cos(3 * a + 1)), arguments)
-    value, y_dot = forward_mode.jvp(program, arguments, tangents)
-    again, pullback = reverse_mode.vjp(program, *arguments)
-    y_bar = np.sin(2 * np.asarray(value) + 1)
-    jacobians = rule.jacobian(*arguments)  # by hand; the laws hold it against JAX's
-    jacobians = jacobians if len(arguments) > 1 else (jacobians,)
+    @jax.jit  # one program instead of many
+    def followed(arguments, tangents, y_bar):
+        again, pullback = reverse_mode.vjp(program, *arguments)
+        return (*forward_mode.jvp(program, arguments, tangents), again), pullback(y_bar)
+
+    points = evaluated.examples(rule)
+    arguments, y_bar = points[0]
+    tangents = evaluated.random_like(arguments, 1)
+    found, bars = followed(arguments, tangents, y_bar)
+    values, _ = evaluated.pulled(rule, "by_jax", points)
+    jacobians = evaluated.row(evaluated.jacobian(rule, points), 0)  # by hand; see its laws
     pushed = sum(map(np.tensordot, jacobians, tangents, map(np.ndim, tangents)))
-    _close((value, again, y_dot), (*[rule.by_jax(*arguments)] * 2, pushed))
-    pulled = tuple(np.tensordot(y_bar, jacobian, y_bar.ndim) for jacobian in jacobians)
-    _close(pullback(y_bar), pulled)
+    _close(found, (values[0], pushed, values[0]))
+    _close(bars, [np.tensordot(y_bar, jacobian, np.ndim(y_bar)) for jacobian in jacobians])
 
 
 def _close(got, want):
