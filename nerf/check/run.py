@@ -122,12 +122,12 @@ def check_run(
     with jax.enable_x64(True):
         tick("gradients in float64")
         step, wide = _prepared(config, state, split)
-        batch = step.batch(wide)
+        batch = jax.jit(step.batch)(wide)
         gradient, gaps_64 = _gradient_and_gaps(step, wide, batch)
         tick("stages in float64")
         calls = _calls(step, wide, batch)
         errors_64, frozen = _errors(calls), _frozen(step, calls)
-        found = passed(step.loss(wide, batch), wide.params)
+        found = passed(lambda params: step.loss(wide, batch)(params), wide.params)
         tick("differences")
         # in one program: step by step there are hundreds to compile
         loss = jax.jit(lambda params: step.loss(wide, batch, frozen)(params))
@@ -166,7 +166,7 @@ def check_gradients(
     state = jax.tree.map(np.asarray, state)
     with jax.enable_x64(True):
         step, wide = _prepared(config, state, split)
-        batch = step.batch(wide)
+        batch = jax.jit(step.batch)(wide)
         _, gaps_64 = _gradient_and_gaps(step, wide, batch)
     jax.clear_caches()  # JAX can't switch a program between the widths
     _, gaps_32 = _gradient_and_gaps(*_prepared(config, state, split), batch)
@@ -202,7 +202,8 @@ def _gradient_and_gaps(
     for (path, a), b in zip(
         jax.tree_util.tree_leaves_with_path(hand), jax.tree.leaves(other), strict=True
     ):
-        gap, length = float(jnp.linalg.norm(a - b)), float(jnp.linalg.norm(b))
+        a, b = np.asarray(a), np.asarray(b)
+        gap, length = float(np.linalg.norm(a - b)), float(np.linalg.norm(b))
         gaps[name_of(path)] = gap / length if length else gap
     return hand, gaps
 
@@ -258,14 +259,15 @@ def _errors(calls: list[Call]) -> dict[str, list[float]]:
 
 def _moved(v, r):
     """Off by a hundred-thousandth either way, never by less than half of that; not an index."""
-    if not jnp.issubdtype(v.dtype, jnp.floating):
+    v = np.asarray(v)
+    if not np.issubdtype(v.dtype, np.floating):
         return v
-    return v * (1 + 1e-5 * jnp.sign(r) * (0.5 + jnp.exp(-jnp.abs(r))))
+    return v * (1 + 1e-5 * np.sign(r) * (0.5 + np.exp(-np.abs(r)))).astype(v.dtype)
 
 
 def _drawn(like: Any, seed: int) -> Any:
     rng = np.random.default_rng(seed)
-    return jax.tree.map(lambda v: jnp.asarray(rng.standard_normal(v.shape), v.dtype), like)
+    return jax.tree.map(lambda v: np.asarray(rng.standard_normal(v.shape), v.dtype), like)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))
@@ -301,10 +303,10 @@ def _slopes(
     groups = list(dict.fromkeys(map(_group, names)))
     of = [groups.index(_group(name)) for name in names]
     rng = np.random.default_rng(0)
-    u = [jnp.asarray(rng.standard_normal(leaf.shape), leaf.dtype) for leaf in leaves]
+    u = [np.asarray(rng.standard_normal(leaf.shape), leaf.dtype) for leaf in leaves]
     squares = np.zeros(len(groups))
     for k, v in zip(of, u, strict=True):
-        squares[k] += float(jnp.sum(v**2))
+        squares[k] += np.sum(v**2)
     u = [v / np.sqrt(squares[k]) for k, v in zip(of, u, strict=True)]
 
     def moved(s):
@@ -315,7 +317,7 @@ def _slopes(
     by_differences, doubt = central_differences(moved, at, entries, np.finfo(float).eps)
     slopes = np.zeros(len(groups))
     for k, g, v in zip(of, jax.tree.leaves(gradient), u, strict=True):
-        slopes[k] += float(jnp.vdot(g, v))
+        slopes[k] += np.vdot(np.asarray(g), v)
     columns = slopes, by_differences[0][0], doubt[0][0]
     return {g: tuple(float(c[k]) for c in columns) for k, g in enumerate(groups)}  # type: ignore
 
