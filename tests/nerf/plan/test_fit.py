@@ -18,8 +18,8 @@ from nerf.config import Config, check
 from nerf.plan import fit
 from nerf.plan.process import plan
 from nerf.plan.sizes import Pictures, Sizes
+from tests.nerf.commands import CPU
 from tests.nerf.conftest import MARBLES, ROOT, tiny
-from tests.programs import as_users
 
 MIB = 2**20
 
@@ -167,16 +167,13 @@ def test_memory_that_runs_out_is_said_with_the_plan(tmp_path):
         Step.run = under_a_limit
         cli.main(sys.argv[1:])
     """
-    flags = "--data.downscale 4 --field.levels 2 --field.log2-rows 12 --training.samples 524288 "
-    flags += "--training.restarts 0 --steps 9 --occupancy.cells 16"
-    flags += f" --scene {MARBLES} --run {tmp_path / 'run'}"
+    flags = "--data.downscale 4 --field.levels 1 --field.log2-rows 12 --training.samples 524288 "
+    flags += "--sampling.steps 32 --training.rays 16384 --training.restarts 0 --steps 9 "
+    flags += f"--occupancy.cells 4 --scene {MARBLES} --run {tmp_path / 'run'}"
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(program), "train", *flags.split()],
-        cwd=ROOT,
-        env=as_users(JAX_COMPILATION_CACHE_DIR=str(tmp_path / "cache")),
-        capture_output=True,
-        text=True,
-    )
+        cwd=ROOT, env=CPU, capture_output=True, text=True,
+    )  # fmt: skip
     assert done.returncode == 2, done.stderr
     said = done.stderr.strip().splitlines()[-1]
     assert said.startswith("nerf: out of memory: the plan is ") and " step " in said
