@@ -10,7 +10,7 @@ from pathlib import Path
 
 QUICK = (
     "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true "
-    "--xla_cpu_use_fusion_emitters=false"
+    "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
 )
 """For XLA_FLAGS, which XLA reads once in a process."""
 KEPT = Path(__file__).parents[1] / "build" / "programs"

@@ -1,8 +1,8 @@
 """A rule evaluated once, at every point where the laws hold it to something.
 
 Points of one shape lie along a leading axis and go through one compiled program, traced once
-(`lax.map`); what comes out is kept as numpy arrays for every law. The wrong versions of a rule share
-its forward, so they share its points and what JAX makes of them.
+(`lax.map`); what comes out is kept as numpy arrays for every law. The wrong versions of a rule
+share its forward, so they share its points and what JAX makes of them.
 
 Programs are compiled as they are written (AS_WRITTEN): an optimiser may fuse a product and a sum
 into one rounding, and what is all but zero at a limit is then another number.
@@ -175,7 +175,7 @@ def jacobian_by_jax(rule: Rule, points: Points):
 
 
 def in_every_way(rule: Rule, points: Points) -> tuple:
-    """By JAX without the rule, for each argument: in forward mode, in reverse mode, by differences."""
+    """Without the rule, for each argument: in forward mode, in reverse mode, by differences."""
     return _kept(_in_every_way, reference(rule), points)
 
 
@@ -212,7 +212,9 @@ def truth(rule: Rule, points: Points, name: str) -> list:
 def _kept(program: Callable, *of):
     """What a program makes of its points: kept, as numbers."""
     *rule, points = of
-    return jax.tree.map(np.asarray, program(*rule, (points.arguments, points.bars)))
+    at = points.arguments, points.bars
+    # run once, so compiled for this call alone: thousands of programs that are kept fill gigabytes
+    return jax.tree.map(np.asarray, program.lower(*rule, at).compile()(at))
 
 
 def _program(*static):
