@@ -9,27 +9,27 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from data.errors import InputError
 from data.load import load
 from data.share import ALL
 from nerf.cli.command import COMMANDS
 from nerf.cli.scenes import SCENES
 from nerf.cli.train import _unused, _with_all_cameras
 from nerf.config import Config
-from tests.nerf.commands import TINY, mistake, nerf, training
+from tests.nerf.commands import CPU, TINY, mistake, nerf, training
 from tests.nerf.conftest import MARBLES, ROOT
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """A run of a few steps."""
-    folder = tmp_path_factory.mktemp("runs") / "tiny"
-    assert nerf("train", *TINY, "--run", folder, "--steps", 40) == 0
-    return folder
+def run(saved_twice, tmp_path_factory):
+    """A run of 40 steps."""
+    return shutil.copytree(saved_twice, tmp_path_factory.mktemp("runs") / "tiny")
 
 
 def test_a_run_is_a_folder(run):
@@ -67,19 +67,21 @@ def test_a_run_is_not_shown_other_poses(run, written, capsys):
 
 def test_a_run_from_before_goes_on_as_it_was(tmp_path):
     """Settings that it does not have are not switched on, though new runs have them."""
-    small = ["--field.levels", 2, "--field.log2-rows", 8, "--sampling.steps", 32]
+    small = ["--field.levels", 1, "--field.log2-rows", 8, "--sampling.steps", 32]
     small += ["--training.samples", 1024, "--occupancy.cells", 8, "--data.downscale", 4]
+    small += ["--scene", SCENES / "terrace", "--evaluate", 0]
     off = ["--training.exposure", "False", "--field.backdrop", "False"]
-    scene, folder = SCENES / "terrace", tmp_path / "run"
-    assert nerf("train", "--scene", scene, "--run", folder, "--steps", 2, *small, *off) == 0
+    folder, new = tmp_path / "run", tmp_path / "new"
+    assert nerf("train", "--run", folder, "--steps", 2, *small, *off) == 0
     file = folder / "config.toml"
     lines = file.read_text().splitlines(keepends=True)
     file.write_text(
         "".join(line for line in lines if line.split()[:1] not in (["exposure"], ["backdrop"]))
     )
     assert nerf("train", "--resume", folder, "--steps", 3) == 0
-    assert nerf("train", "--scene", scene, "--run", tmp_path / "new", "--steps", 1, *small) == 0
-    assert "exposure = true" in (tmp_path / "new/config.toml").read_text()
+    with patch("nerf.cli.train.fit", side_effect=InputError("no step is taken")):
+        assert nerf("train", "--run", new, *small) == 2
+    assert "exposure = true" in (new / "config.toml").read_text()
 
 
 def test_the_bounds_of_a_forward_scene_are_set_by_all_cameras():
@@ -174,25 +176,33 @@ def test_the_loss_goes_bad_and_the_last_good_checkpoint_stays(tmp_path, capsys):
     assert all(np.isfinite(row["loss"]) for row in rows)
 
 
-@pytest.mark.parametrize("columns", [40, 80, 200])
-def test_a_mistake_is_one_line_on_a_terminal_too(columns):
+MISTAKEN = """
+import os, sys
+from nerf import cli
+for columns in sys.argv[1:]:
+    os.environ["COLUMNS"] = columns
+    try:
+        cli.main(["train", "--sceen", "x"])
+    except SystemExit as end:
+        print(end.code)
+"""
+
+
+def test_a_mistake_is_one_line_on_a_terminal_too():
     """tyro draws a frame in colours there; what is left of it must still be the line."""
     import pty
 
-    environment = os.environ | {
-        "PYTHONPATH": str(ROOT), "COLUMNS": str(columns), "TERM": "xterm-256color",
-    }  # fmt: skip
     reader, writer = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "nerf.cli", "train", "--sceen", "x"],
-        stdin=writer, stdout=writer, stderr=writer, env=environment,
+        [sys.executable, "-c", MISTAKEN, "40", "80", "200"],
+        stdin=writer, stdout=writer, stderr=writer, env=CPU | {"TERM": "xterm-256color"},
     )  # fmt: skip
     process.wait(timeout=60)
     os.close(writer)
-    said = os.read(reader, 10000).decode().strip()
+    said = os.read(reader, 10000).decode().split("\r\n")
     os.close(reader)
-    assert process.returncode == 2
-    assert said == "nerf: train: unknown option --sceen; did you mean --scene?"
+    line = "nerf: train: unknown option --sceen; did you mean --scene?"
+    assert said == [line, "2"] * 3 + [""]
 
 
 @pytest.mark.parametrize(
@@ -301,9 +311,9 @@ def test_the_scenes_are_listed(capsys):
 def test_the_demo_end_to_end(tmp_path, capsys):
     folder = tmp_path / "demo"
     code = nerf(
-        "demo", "--run", folder, "--steps", 30, "--frames", 2, "--data.downscale", 4,
-        "--field.levels", 2, "--field.finest", 32, "--occupancy.cells", 16,
-        "--training.samples", 8192,
+        "demo", "--run", folder, "--steps", 5, "--frames", 2, "--data.downscale", 8,
+        "--field.levels", 1, "--field.finest", 32, "--occupancy.cells", 8,
+        "--sampling.steps", 32, "--training.samples", 1024,
     )  # fmt: skip
     assert code == 0
     assert f"all of it is in {folder}" in capsys.readouterr().out

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from data.load import load
 from nerf import changes, digest, receipt
 from nerf.checkpoint import Checkpoints, Memo
-from nerf.config import Config, as_dict, write
-from nerf.opened import open_run
-from tests.nerf.commands import done, nerf
-from tests.nerf.conftest import MARBLES, ROOT, prepared, same_bits, small_grid
+from nerf.config import Config, as_dict
+from tests.nerf.commands import nerf
+from tests.nerf.conftest import MARBLES, ROOT, prepared, same_bits, tiny
 
 
 @pytest.fixture(scope="module")
@@ -172,14 +172,20 @@ def test_settings_that_are_off_and_those_that_are_not_set_are_the_same():
     assert changes.in_words(["a", "b", "c", "d", "e"]) == "a, b, c, and 2 more"
 
 
-def test_averaged_weights_are_kept_shown_and_go_on(photographs, tmp_path):
-    """Polyak averages: a_k = r_k a_{k-1} + (1 - r_k) p_k, r_k = min(r, (1 + k) / (10 + k))."""
-    config = small_grid()
-    config = replace(config, steps=12, training=replace(config.training, average=0.9))
-    step, state = prepared(config, photographs)
+def test_averaged_weights_are_kept_shown_and_go_on(scene, tmp_path):
+    """Polyak averages: a_k = r_k a_{k-1} + (1 - r_k) p_k, r_k = min(r, (1 + k) / (10 + k)).
+
+    What is learnt they do not change, to the bit.
+    """
+    split = load(scene, downscale=4).splits["train"]
+    config = replace(tiny(), scene=scene)
+    plain, learnt = prepared(config, split)
+    config = replace(config, training=replace(config.training, average=0.9))
+    step, state = prepared(config, split)
     expected = np.asarray(state.params["fine"]["head"][0]["W"], np.float64)
     checkpoints = Checkpoints(tmp_path)
     for k in range(12):
+        learnt, _ = plain.run(learnt, np.float32(1e-2))
         state, _ = step.run(state, np.float32(1e-2))
         keeps = min(0.9, (1 + k) / (10 + k))
         now = np.asarray(state.params["fine"]["head"][0]["W"], np.float64)
@@ -189,26 +195,12 @@ def test_averaged_weights_are_kept_shown_and_go_on(photographs, tmp_path):
     found = state.shown["fine"]["head"][0]["W"]
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)
     assert np.abs(np.asarray(found) - now).max() > 1e-3, "an average, not the last"
+    assert same_bits(learnt.params, state.params) and learnt.average is None
     checkpoints.close()
-    again, fresh = prepared(config, photographs)
+    again, fresh = prepared(config, split)
     checkpoints = Checkpoints(tmp_path)
     late, _ = checkpoints.restore(fresh)
     checkpoints.close()
     for _ in range(6):
         late, _ = again.run(late, np.float32(1e-2))
     assert same_bits(late, state)
-
-
-def test_averaging_does_not_change_what_is_learnt(tmp_path):
-    """To the bit, in the programs that users have."""
-    config = replace(small_grid(), scene=MARBLES, steps=10, evaluate=0)
-    states = []
-    for average in (0.0, 0.99):
-        told = replace(config, training=replace(config.training, average=average))
-        write(told, tmp_path / f"{average}.toml")
-        trained = done("train", tmp_path / f"{average}.toml", "--run", tmp_path / str(average))
-        assert trained.returncode == 0, trained.stderr
-        states.append(open_run(tmp_path / str(average)).state)
-    plain, other = states
-    assert same_bits(plain.params, other.params)
-    assert plain.average is None and not same_bits(other.average, other.params)
