@@ -228,6 +228,8 @@ class Config:
 
         return dataclasses.replace(
             as_by_default(self, default, run),
+            # both: steps are taken by hand, and compared in a program of its own
+            derivatives="hand" if self.derivatives == "both" else self.derivatives,
             training=as_by_default(self.training, default.training, training),
         )
 
