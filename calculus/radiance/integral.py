@@ -60,8 +60,8 @@ Colour = Callable[[Float[Array, " n"]], Float[Array, "n 3"]]
 def integrate(
     density: Density,
     colour: Colour,
-    t_near: float,
-    t_far: float,
+    t_near: float | Float[Array, ""],
+    t_far: float | Float[Array, ""],
     background: Float[Array, "3"],
     panels: int = 64,
     nodes: int = 8,

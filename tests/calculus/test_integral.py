@@ -1,5 +1,7 @@
 """The integral, its functional derivatives, and the sum that approximates it."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -24,130 +26,138 @@ def colour(t):
 BACKGROUND = np.array([0.9, 0.7, 0.2])
 
 
-def middles_and_lengths(edges):
-    return (edges[:-1] + edges[1:]) / 2, jnp.diff(edges)
+def bump(t, centre):
+    return jnp.exp(-((t - centre) ** 2) / 0.05)
 
 
-def along(density=density, near=NEAR, far=FAR):
-    return integrate(density, colour, near, far, jnp.asarray(BACKGROUND))
+@functools.partial(jax.jit, static_argnames=("panels", "nodes"))
+def along(eps=0.0, centre=0.0, near=NEAR, far=FAR, panels=64, nodes=8):
+    """The integral, its density changed by eps times a bump."""
+    return integrate(
+        lambda t: density(t) + eps * bump(t, centre),
+        colour,
+        near,
+        far,
+        jnp.asarray(BACKGROUND),
+        panels=panels,
+        nodes=nodes,
+    )
 
 
-def as_sum(n):
-    edges = jnp.linspace(NEAR, FAR, n + 1)
-    t, delta = middles_and_lengths(edges)
-    return edges, (density(t), delta, colour(t), t, jnp.asarray(BACKGROUND))
+def cut(n, at=0.5):
+    """The ray in n intervals of one length, sampled at that fraction of each."""
+    edges = np.linspace(NEAR, FAR, n + 1)
+    delta = np.diff(edges)
+    return edges[:-1] + at * delta, delta
 
 
-def test_the_sum_converges_to_the_integral_with_order_two():
+@jax.jit
+def as_sum(t, delta):
+    """The pixel and its derivative by the densities."""
+    arguments = density(t), delta, colour(t), t, jnp.asarray(BACKGROUND)
+    return volume_render(*arguments)[0], volume_render_jacobian(*arguments)[0][0]
+
+
+def orders_of(errors):
+    return np.log2(np.array(errors[:-1]) / np.array(errors[1:]))
+
+
+def farthest(a, b):
+    return np.max(np.abs(np.asarray(a) - np.asarray(b)))
+
+
+@pytest.mark.parametrize(
+    ("at", "order", "within", "sizes"),
+    [(0.5, 2.0, 0.02, (64, 128, 256, 512)), (0.0, 1.0, 0.05, (512, 1024, 2048, 4096))],
+    ids=["middle", "near end"],
+)
+def test_the_sum_converges_to_the_integral_with_the_order_of_its_samples(at, order, within, sizes):
+    @jax.jit
+    def pixel(t, delta):
+        return volume_render(density(t), delta, colour(t), t, jnp.asarray(BACKGROUND))[0]
+
     exact = along().C
-    errors = []
-    for n in (64, 128, 256, 512):
-        errors.append(float(jnp.max(jnp.abs(volume_render(*as_sum(n)[1])[0] - exact))))
-    orders = np.log2(np.array(errors[:-1]) / np.array(errors[1:]))
-    np.testing.assert_allclose(orders, 2.0, atol=0.02)
-
-
-def test_sampled_at_the_near_end_it_converges_with_order_one():
-    exact = along().C
-    errors = []
-    for n in (512, 1024, 2048, 4096):
-        edges, (_, delta, *_) = as_sum(n)
-        t = edges[:-1]
-        found, _, _ = volume_render(density(t), delta, colour(t), t, jnp.asarray(BACKGROUND))
-        errors.append(float(jnp.max(jnp.abs(found - exact))))
-    orders = np.log2(np.array(errors[:-1]) / np.array(errors[1:]))
-    np.testing.assert_allclose(orders, 1.0, atol=0.05)
+    errors = [farthest(pixel(*cut(n, at)), exact) for n in sizes]
+    np.testing.assert_allclose(orders_of(errors), order, atol=within)
 
 
 def test_the_gradient_of_the_sum_converges_to_the_functional_derivative():
     """dC/dsigma_k / delta_k -> (dC/dsigma)(t_k), of order two in the length of the intervals."""
-    errors = []
+    fine, errors = along(), []
     for n in (32, 64, 128):
-        _, arguments = as_sum(n)
-        (dC_dsigma, *_), _, _ = volume_render_jacobian(*arguments)
-        t, delta = arguments[3], arguments[1]
-        fine = along()
-        wanted = jnp.stack([jnp.interp(t, fine.t, fine.dC_dsigma[:, a]) for a in range(3)])
-        errors.append(float(jnp.max(jnp.abs(dC_dsigma / delta[None, :] - wanted))))
+        t, delta = cut(n)
+        _, dC_dsigma = as_sum(t, delta)
+        wanted = np.stack([np.interp(t, fine.t, fine.dC_dsigma[:, a]) for a in range(3)])
+        errors.append(farthest(np.asarray(dC_dsigma) / delta, wanted))
     assert errors[-1] < 2e-3
-    orders = np.log2(np.array(errors[:-1]) / np.array(errors[1:]))
-    np.testing.assert_allclose(orders, 2.0, atol=0.2)
+    np.testing.assert_allclose(orders_of(errors), 2.0, atol=0.2)
 
 
 def test_the_sum_is_exact_where_density_and_colour_are_constant_in_each_interval():
-    edges = jnp.linspace(NEAR, FAR, 9)
-    t, delta = middles_and_lengths(edges)
-    sigma, c = density(t), colour(t)
+    edges, (t, delta) = np.linspace(NEAR, FAR, 9), cut(8)
 
-    def interval(at):
-        return jnp.clip(jnp.searchsorted(edges, at, side="right") - 1, 0, 7)
+    @jax.jit
+    def both(t, delta):
+        sigma, c = density(t), colour(t)
 
-    exact = integrate(
-        lambda at: sigma[interval(at)],
-        lambda at: c[interval(at)],
-        NEAR,
-        FAR,
-        jnp.asarray(BACKGROUND),
-        panels=8 * 16,
-    )
-    found, _, _ = volume_render(sigma, delta, c, t, jnp.asarray(BACKGROUND))
+        def interval(at):
+            return jnp.clip(jnp.searchsorted(edges, at, side="right") - 1, 0, 7)
+
+        exact = integrate(
+            lambda at: sigma[interval(at)],
+            lambda at: c[interval(at)],
+            NEAR,
+            FAR,
+            jnp.asarray(BACKGROUND),
+            panels=8 * 16,
+        )
+        return exact, interval(exact.t)
+
+    exact, interval = both(t, delta)
+    found, dC = as_sum(t, delta)
     np.testing.assert_allclose(found, exact.C, rtol=1e-12)
     # the bridge: the gradient of the sum is the functional derivative summed over the interval
-    (dC, *_), _, _ = volume_render_jacobian(sigma, delta, c, t, jnp.asarray(BACKGROUND))
-    one_hot = (interval(exact.t)[:, None] == jnp.arange(8, dtype=jnp.int32)[None, :]).astype(float)
-    bridged = jnp.einsum("n,na,nk->ak", exact.share, exact.dC_dsigma, one_hot)
+    one_hot = np.eye(8)[np.asarray(interval)]
+    bridged = np.einsum("n,na,nk->ak", exact.share, exact.dC_dsigma, one_hot)
     np.testing.assert_allclose(dC, bridged, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_functional_derivative_by_bumps(seed):
     """d C[sigma + eps eta]/d eps is the integral of the derivative (5) against the bump eta."""
-    key = jax.random.key(seed)
-    centre = jax.random.uniform(key, (), minval=1.5, maxval=3.5)
-
-    def bump(t):
-        return jnp.exp(-((t - centre) ** 2) / 0.05)
-
-    h = 1e-5
-    plus, minus = (along(lambda t, s=s: density(t) + s * bump(t)).C for s in (h, -h))
-    at = along()
-    predicted = jnp.einsum("n,na,n->a", at.share, at.dC_dsigma, bump(at.t))
+    centre, h, at = np.random.default_rng(seed).uniform(1.5, 3.5), 1e-5, along()
+    plus, minus = (along(eps, centre).C for eps in (h, -h))
+    eta = np.exp(-((at.t - centre) ** 2) / 0.05)
+    predicted = np.einsum("n,na,n->a", at.share, at.dC_dsigma, eta)
     np.testing.assert_allclose((plus - minus) / (2 * h), predicted, rtol=1e-7, atol=1e-9)
 
 
 def test_the_ends_of_the_ray():
-    at = along()
-    dC_dnear, dC_dfar = bounds_jacobian(density, colour, at, NEAR, FAR, jnp.asarray(BACKGROUND))
-    h = 1e-5
+    at, h = along(), 1e-5
+    found = bounds_jacobian(density, colour, at, NEAR, FAR, jnp.asarray(BACKGROUND))
     by_near = (along(near=NEAR + h).C - along(near=NEAR - h).C) / (2 * h)
     by_far = (along(far=FAR + h).C - along(far=FAR - h).C) / (2 * h)
-    np.testing.assert_allclose(dC_dnear, by_near, rtol=1e-6, atol=1e-10)
-    np.testing.assert_allclose(dC_dfar, by_far, rtol=1e-6, atol=1e-10)
+    np.testing.assert_allclose(found, (by_near, by_far), rtol=1e-6, atol=1e-10)
 
 
 def test_transmittance_and_weight_density():
     at = along()
-    np.testing.assert_allclose(jnp.sum(at.share * at.dC_dc), 1 - at.T_far, rtol=1e-12)
-    assert jnp.all(jnp.diff(at.T) <= 0)
+    np.testing.assert_allclose(np.sum(at.share * at.dC_dc), 1 - at.T_far, rtol=1e-12)
+    assert np.all(np.diff(at.T) <= 0)
 
 
 @pytest.mark.parametrize("nodes", [2, 3])
 def test_the_integral_converges_as_its_page_says(nodes):
     """The whole integral with order 2Q, the transmittance along the ray with order Q + 1."""
-    errors = []
+    exact, errors = along().C, []
     for panels in (32, 64, 128):
-        found = integrate(
-            density, colour, NEAR, FAR, jnp.asarray(BACKGROUND), panels=panels, nodes=nodes
-        )
+        found = along(panels=panels, nodes=nodes)
         somewhere = slice(panels // 4 * nodes, (panels // 4 + 1) * nodes)  # the panel behind 1.75
-        exact_T = jnp.stack([along(far=float(t)).T_far for t in found.t[somewhere]])
-        of_C = float(jnp.max(jnp.abs(found.C - along().C)))
-        of_T = float(jnp.max(jnp.abs(jnp.log(found.T[somewhere]) - jnp.log(exact_T))))
-        errors.append((of_C, of_T))
-    orders = np.log2(np.array(errors[:-1]) / np.array(errors[1:]))
-    np.testing.assert_allclose(orders[-1], [2 * nodes, nodes + 1], atol=0.5)
+        exact_T = [along(far=t).T_far for t in found.t[somewhere]]
+        of_T = farthest(np.log(found.T[somewhere]), np.log(exact_T))
+        errors.append((farthest(found.C, exact), of_T))
+    np.testing.assert_allclose(orders_of(errors)[-1], [2 * nodes, nodes + 1], atol=0.5)
 
 
 def test_more_panels_change_nothing():
-    finer = integrate(density, colour, NEAR, FAR, jnp.asarray(BACKGROUND), panels=200, nodes=10)
-    np.testing.assert_allclose(along().C, finer.C, rtol=1e-13)
+    np.testing.assert_allclose(along().C, along(panels=200, nodes=10).C, rtol=1e-13)
