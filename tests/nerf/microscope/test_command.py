@@ -1,12 +1,15 @@
 """`nerf microscope`, as a user types it, on a run that has recorded a ray."""
 
+import contextlib
 import json
 import shutil
 from pathlib import Path
+from unittest import mock
 
 import imageio.v3
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from nerf.checkpoint import Checkpoints
@@ -17,22 +20,34 @@ from tests.nerf.commands import TINY, mistake, nerf
 RAY = "3,20,30"
 
 
+THERE = Ray.of(RAY, "--record-ray")
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "tiny"
-    trained = "train", *TINY, "--run", folder, "--steps", 4, "--record-ray", RAY
-    assert nerf(*trained) == 0
+    assert nerf("train", *TINY, "--run", folder, "--steps", 2, "--record-ray", RAY) == 0
     return folder
 
 
+@pytest.fixture
+def other(run, tmp_path):
+    """A copy of it, to be spoilt."""
+    return shutil.copytree(run, tmp_path / "again")
+
+
+def steps(run):
+    return [step for step, _ in states(run, THERE)]
+
+
 def test_states_are_recorded_and_played(run, tmp_path, capsys):
-    kept = states(run, Ray(3, 20, 30))
-    assert [step for step, _ in kept] == [1, 2, 3, 4]
-    assert kept[0][1].loss != kept[-1][1].loss and kept[0][1].photograph is not None
+    (first, before), (second, after) = states(run, THERE)
+    assert (first, second) == (1, 2)
+    assert before.loss != after.loss and before.photograph is not None
     film = tmp_path / "ray.gif"
     look = "microscope", run, "--view", 3, "--pixel"
     assert nerf(*look, "20,30", "--film", film) == 0
-    assert imageio.v3.improps(film).shape == (4, 720, 1280, 3)
+    assert imageio.v3.improps(film).shape == (2, 720, 1280, 3)
     assert "--overwrite" in mistake(capsys, *look, "20,30", "--film", film)
     assert "--record-ray 3,20,31" in mistake(capsys, *look, "20,31", "--film", tmp_path / "a.gif")
     assert "train" in mistake(
@@ -40,61 +55,54 @@ def test_states_are_recorded_and_played(run, tmp_path, capsys):
     )
 
 
-def test_a_run_that_goes_on_records_on(run, tmp_path):
-    other = tmp_path / "again"
-    assert nerf("train", *TINY, "--run", other, "--steps", 2) == 0
-    assert nerf("train", "--resume", other, "--steps", 4, "--record-ray", RAY) == 0
-    file = Ray(3, 20, 30).file(other)
-    assert [step for step, _ in states(other, Ray(3, 20, 30))] == [3, 4]
+def test_a_run_that_goes_on_records_on(other):
+    file = THERE.file(other)
+    file.unlink()  # as if it had not been recorded so far
+    resume = "train", "--resume", other, "--record-ray", RAY, "--steps"
+    assert nerf(*resume, 4) == 0 and steps(other) == [3, 4]
     kept = file.read_text().splitlines()
     file.write_text("\n".join([*kept, kept[-1].replace('"step": 4', '"step": 9')]) + "\n")
-    assert nerf("train", "--resume", other, "--steps", 5, "--record-ray", RAY) == 0
-    # what lay ahead of it was another future
-    assert [step for step, _ in states(other, Ray(3, 20, 30))] == [3, 4, 5]
+    assert nerf(*resume, 5) == 0
+    assert steps(other) == [3, 4, 5], "what lay ahead of it was another future"
 
 
-def test_what_goes_wrong_with_recording_does_not_end_training(run, tmp_path, capsys):
-    other = tmp_path / "again"
-    shutil.copytree(run, other)
-    file = Ray(3, 20, 30).file(other)
-    shutil.rmtree(file.parent)
-    file.parent.write_text("in the way")
+def test_what_goes_wrong_with_recording_does_not_end_training(other, capsys):
+    folder = THERE.file(other).parent
+    shutil.rmtree(folder)
+    folder.write_text("in the way")
     capsys.readouterr()
-    assert nerf("train", "--resume", other, "--steps", 7, "--record-ray", RAY) == 0
+    assert nerf("train", "--resume", other, "--steps", 4, "--record-ray", RAY) == 0
     assert capsys.readouterr().out.count("no longer recorded") == 1
-    assert Checkpoints(other).latest == 7
+    assert Checkpoints(other).latest == 4
 
 
-def test_half_a_line_of_a_killed_run_is_cut_off(run, tmp_path, capsys):
-    other = tmp_path / "again"
-    shutil.copytree(run, other)
-    file, ray = Ray(3, 20, 30).file(other), Ray(3, 20, 30)
+def test_half_a_line_of_a_killed_run_is_cut_off(other, tmp_path, capsys):
+    file = THERE.file(other)
     whole = file.read_text()
-    file.write_text(whole + whole.splitlines()[-1].replace('"step": 4', '"step": 5')[:300])
-    assert [step for step, _ in states(other, ray)] == [1, 2, 3, 4]
-    assert nerf("train", "--resume", other, "--steps", 5, "--record-ray", RAY) == 0
-    assert [step for step, _ in states(other, ray)] == [1, 2, 3, 4, 5]
+    file.write_text(whole + whole.splitlines()[-1].replace('"step": 2', '"step": 3')[:300])
+    assert steps(other) == [1, 2]
+    assert nerf("train", "--resume", other, "--steps", 3, "--record-ray", RAY) == 0
+    assert steps(other) == [1, 2, 3]
     file.write_text("")
     look = "microscope", other, "--view", 3, "--pixel", "20,30", "--film", tmp_path / "a.gif"
     assert "were recorded: it has none" in mistake(capsys, *look)
 
 
-def test_a_film_is_over_the_background_of_training(run, tmp_path, monkeypatch):
-    other, given = tmp_path / "black", []
-    shutil.copytree(run, other)
+def test_a_film_is_over_the_background_of_training(other, tmp_path):
+    given, grey = [], np.full((8, 8, 3), 9, np.uint8)
     config = other / "config.toml"
     config.write_text(config.read_text().replace('background = "white"', 'background = "black"'))
     assert 'background = "black"' in config.read_text()
-    grey = np.full((8, 8, 3), 9, np.uint8)
-    monkeypatch.setattr(record, "drawn", lambda _, picture, *more: given.append(picture) or grey)
     folder = tmp_path / "film"
     look = "microscope", other, "--view", 3, "--pixel", "20,30", "--film", folder
-    assert nerf(*look) == 0
-    assert (given[0][0, 0] == 0).all(), "a corner of the photograph, where nothing is"
-    assert nerf(*look, "--overwrite") == 0 and len(list(folder.iterdir())) == 4
+    drawn = lambda _, picture, *more: given.append(picture) or grey  # noqa: E731
+    with mock.patch.object(record, "drawn", drawn):
+        assert nerf(*look) == 0
+        assert (given[0][0, 0] == 0).all(), "a corner of the photograph, where nothing is"
+        assert nerf(*look, "--overwrite") == 0 and len(list(folder.iterdir())) == 2
 
 
-def test_a_figure_that_cannot_be_finished_leaves_the_old(run, tmp_path, monkeypatch, capsys):
+def test_a_figure_that_cannot_be_finished_leaves_the_old(run, tmp_path, capsys):
     out = tmp_path / "ray.png"
     out.write_bytes(b"old")
 
@@ -102,9 +110,9 @@ def test_a_figure_that_cannot_be_finished_leaves_the_old(run, tmp_path, monkeypa
         Path(file).write_bytes(b"half")
         raise OSError(28, "No space left on device", str(file))
 
-    monkeypatch.setattr("matplotlib.figure.Figure.savefig", full)
     look = "microscope", run, "--pixel", "20,30", "--out", out, "--overwrite"
-    assert "No space left" in mistake(capsys, *look)
+    with mock.patch.object(Figure, "savefig", full):
+        assert "No space left" in mistake(capsys, *look)
     assert out.read_bytes() == b"old"
 
 
@@ -114,7 +122,7 @@ def test_a_figure_and_its_numbers(run, tmp_path, capsys):
     assert nerf(*look) == 0
     said = capsys.readouterr().out
     told = json.loads(out.with_suffix(".json").read_text())
-    assert told["sentence"] in said and told["step"] == 4 and told["view"] == 3
+    assert told["sentence"] in said and told["step"] == 2 and told["view"] == 3
     assert len(told["sigma"]) == 32 and np.isfinite(told["slope_sigma"]).all()
     with Image.open(out) as figure:
         assert figure.size == (1920, 1080)
@@ -126,29 +134,29 @@ def test_a_figure_and_its_numbers(run, tmp_path, capsys):
     assert json.loads(elsewhere.read_text())["split"] == "test" and out.exists()
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["--pixel", "50,3", "--out", "a.png"], "pixel 50,3: outside the picture of 50x50"),
-        (["--pixel", "-1,3", "--out", "a.png"], "outside the picture"),
-        (["--pixel", "3", "--out", "a.png"], "--pixel 3: give COLUMN,ROW"),
-        (["--pixel", "a,b", "--out", "a.png"], "--pixel a,b: give COLUMN,ROW"),
-        (["--pixel", "3,4", "--view", "999", "--out", "a.png"], "view 999: there are 64"),
-        (["--pixel", "3,4", "--out", "a.bmp"], "a.bmp: unknown ending; give .png"),
-        (["--pixel", "3,4", "--film", "a.xyz"], "unknown ending"),
-        (["--pixel", "3,4"], "nothing to write"),
-        (["--pixel", "3,4", "--film", "a.gif", "--fps", "0"], "--fps 0"),
-        (["--pixel", "3,4", "--out", "/proc/nowhere/a.png"], "/proc/nowhere"),
-        (["--pixel", "3,4", "--split", "val", "--out", "a.png"], "val"),
-        (["--pixel", "3,4", "--json", "."], ".: is a folder; name a file"),
-        (["--pixel", "3,4", "--out", "a.png", "--json", "a.png"], "a.png: named twice"),
-        (["--pixel", "3,4", "--film", "a.gif", "--background", "black"], "for --out and --json"),
-    ],
-)
-def test_mistakes_end_in_one_line(run, arguments, said, capsys, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert said in mistake(capsys, "microscope", run, *arguments)
-    assert not list(tmp_path.iterdir())
+MISTAKES = [
+    (["--pixel", "50,3", "--out", "a.png"], "pixel 50,3: outside the picture of 50x50"),
+    (["--pixel", "-1,3", "--out", "a.png"], "outside the picture"),
+    (["--pixel", "3", "--out", "a.png"], "--pixel 3: give COLUMN,ROW"),
+    (["--pixel", "a,b", "--out", "a.png"], "--pixel a,b: give COLUMN,ROW"),
+    (["--pixel", "3,4", "--view", "999", "--out", "a.png"], "view 999: there are 64"),
+    (["--pixel", "3,4", "--out", "a.bmp"], "a.bmp: unknown ending; give .png"),
+    (["--pixel", "3,4", "--film", "a.xyz"], "unknown ending"),
+    (["--pixel", "3,4"], "nothing to write"),
+    (["--pixel", "3,4", "--film", "a.gif", "--fps", "0"], "--fps 0"),
+    (["--pixel", "3,4", "--out", "/proc/nowhere/a.png"], "/proc/nowhere"),
+    (["--pixel", "3,4", "--split", "val", "--out", "a.png"], "val"),
+    (["--pixel", "3,4", "--json", "."], ".: is a folder; name a file"),
+    (["--pixel", "3,4", "--out", "a.png", "--json", "a.png"], "a.png: named twice"),
+    (["--pixel", "3,4", "--film", "a.gif", "--background", "black"], "for --out and --json"),
+]
+
+
+def test_mistakes_end_in_one_line(run, capsys, tmp_path):
+    with contextlib.chdir(tmp_path):
+        for arguments, said in MISTAKES:
+            assert said in mistake(capsys, "microscope", run, *arguments)
+            assert not list(tmp_path.iterdir()), arguments
 
 
 def test_a_run_without_checkpoint_and_a_ray_outside(run, capsys, tmp_path):

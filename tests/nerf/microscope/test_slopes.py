@@ -1,5 +1,7 @@
 """The gradient of one pixel: parts that add up, differences, and what the sentence makes of it."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -41,14 +43,11 @@ JUDGES = {
 }
 
 
-@pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("judge", JUDGES.values(), ids=JUDGES)
-def test_what_is_shown_and_what_is_hidden_add_up_to_the_gradient_of_jax(judge, seed, float64):
-    samples = random_ray(seed)
-    slopes = by_hand(samples, judge)
-
-    def loss(sigma, colour):
-        t, delta, _, _, b = map(jnp.asarray, samples)
+def test_what_is_shown_and_what_is_hidden_add_up_to_the_gradient_of_jax(judge, float64):
+    @jax.jit
+    @partial(jax.value_and_grad, argnums=(2, 3))
+    def loss_and_slopes(t, delta, sigma, colour, b):
         pixel = calculus.by_jax.volume_render(sigma, delta, colour, t, b)[0]
         shown = calculus.by_jax.expose(pixel, jnp.asarray(judge.log_gain))[None]
         if judge.photograph is None:
@@ -58,18 +57,20 @@ def test_what_is_shown_and_what_is_hidden_add_up_to_the_gradient_of_jax(judge, s
             return calculus.by_jax.huber(shown, *given, judge.threshold)
         return calculus.by_jax.squared_error(shown, *given)
 
-    at = jnp.asarray(samples.sigma), jnp.asarray(samples.colour)
-    by_sigma, by_colour = jax.grad(loss, (0, 1))(*at)
-    largest = np.abs(by_sigma).max()
-    np.testing.assert_allclose(slopes.sigma, by_sigma, rtol=0, atol=1e-13 * largest)
-    np.testing.assert_allclose(slopes.shows + slopes.hides, by_sigma, rtol=0, atol=1e-13)
-    np.testing.assert_allclose(slopes.colour, by_colour, rtol=1e-12, atol=1e-15)
-    np.testing.assert_allclose(slopes.loss, loss(*at), rtol=1e-13)
-    # what is shown is the sample's own: as if nothing lay behind it, and no background
-    own = samples.delta * (slopes.transmittance - slopes.weights)
-    np.testing.assert_allclose(
-        slopes.shows, own * (samples.colour @ slopes.pixel_bar), rtol=1e-12, atol=1e-15
-    )
+    for seed in (0, 1):
+        samples = random_ray(seed)
+        slopes = by_hand(samples, judge)
+        loss, (by_sigma, by_colour) = loss_and_slopes(*samples)
+        largest = np.abs(by_sigma).max()
+        np.testing.assert_allclose(slopes.sigma, by_sigma, rtol=0, atol=1e-13 * largest)
+        np.testing.assert_allclose(slopes.shows + slopes.hides, by_sigma, rtol=0, atol=1e-13)
+        np.testing.assert_allclose(slopes.colour, by_colour, rtol=1e-12, atol=1e-15)
+        np.testing.assert_allclose(slopes.loss, loss, rtol=1e-13)
+        # what is shown is the sample's own: as if nothing lay behind it, and no background
+        own = samples.delta * (slopes.transmittance - slopes.weights)
+        np.testing.assert_allclose(
+            slopes.shows, own * (samples.colour @ slopes.pixel_bar), rtol=1e-12, atol=1e-15
+        )
 
 
 @pytest.mark.parametrize("judge", JUDGES.values(), ids=JUDGES)
