@@ -23,6 +23,7 @@ class Client:
             url.replace("http", "ws", 1),
             subprotocols=[Subprotocol(f"viser-v{viser.__version__}")],
             max_size=None,
+            close_timeout=1,  # for what is on its way to a client that has stopped reading
         )
 
     def close(self) -> None:

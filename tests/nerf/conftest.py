@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 
 from data.load import load
+from nerf import frame
+from nerf.checkpoint import Checkpoints, Memo
 from nerf.config import Config, read
 from nerf.rays import Photographs
+from nerf.run import create
 from nerf.state import start
 from nerf.step import Step
 from nerf.train import train
@@ -86,6 +89,20 @@ def same_bits(a, b) -> bool:
     return all(
         np.array_equal(x, y) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
     )
+
+
+@pytest.fixture(scope="session")
+def untrained(tmp_path_factory, marbles):
+    """Folder of a run as it is before its first step. For reading: spoil a copy."""
+    folder = tmp_path_factory.mktemp("runs") / "untrained"
+    config = tiny()
+    config = replace(config, scene=MARBLES, data=replace(config.data, downscale=4))
+    create(folder, config)
+    frame.keep(marbles, folder)
+    checkpoints = Checkpoints(folder)
+    assert not checkpoints.save(start(config)[1], Memo({}))
+    checkpoints.close()
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """What training hands over: copies, and only where somebody watches."""
 
 import threading
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -12,9 +13,9 @@ from nerf.viewer.live import Curve, Live
 
 
 @pytest.fixture
-def trained(live, monkeypatch):
-    monkeypatch.setattr(module, "EVERY", 0.0)
-    return Live(live.model, live.scene, training=True)
+def trained(live):
+    with mock.patch.object(module, "EVERY", 0.0):
+        yield Live(live.model, live.scene, training=True)
 
 
 def test_a_state_is_copied_only_where_it_is_wanted(trained):

@@ -4,6 +4,7 @@ import threading
 import time
 from dataclasses import replace
 from itertools import pairwise
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -131,8 +132,8 @@ def test_a_crop_box_shows_nothing_outside_of_it(live, loop):
     assert (pictures["empty"] == 1).all() and not (pictures["none"] == 1).all()
 
 
-def test_one_who_stands_still_sees_training_go_on(live, monkeypatch):
-    monkeypatch.setattr("nerf.viewer.loop.REFRESH", 0.05)
+@mock.patch("nerf.viewer.loop.REFRESH", 0.05)
+def test_one_who_stands_still_sees_training_go_on(live):
     first = live.snapshot()
     trained = Live(live.model, live.scene, training=True)
     loop = Loop(trained)
@@ -152,8 +153,8 @@ def test_one_who_stands_still_sees_training_go_on(live, monkeypatch):
         loop.stop()
 
 
-def test_what_failed_is_tried_again_with_the_next_state(live, monkeypatch):
-    monkeypatch.setattr("nerf.viewer.loop.REFRESH", 0.05)
+@mock.patch("nerf.viewer.loop.REFRESH", 0.05)
+def test_what_failed_is_tried_again_with_the_next_state(live):
     state = live.snapshot()
     trained = Live(live.model, live.scene, training=True)
     trained.show(state)
@@ -166,7 +167,7 @@ def test_what_failed_is_tried_again_with_the_next_state(live, monkeypatch):
             raise RuntimeError("no memory left")
         return grid(*asked)
 
-    monkeypatch.setattr(loop, "grid", fails)
+    loop.grid = fails
     loop.start()
     try:
         client = Client(loop)
@@ -203,10 +204,10 @@ def test_one_who_moves_leaves_every_other_slice_to_the_others(live):
     assert standing.shown[-1][2]
 
 
-def test_who_comes_last_is_served_before_anybody_is_served_three_times(live, monkeypatch):
+def test_who_comes_last_is_served_before_anybody_is_served_three_times(live):
     """Movers are unfinished as well as fresh: whoever has nothing yet must not wait for all."""
     loop = Loop(live)
-    monkeypatch.setattr(loop, "_serve", lambda watcher: None)
+    loop._serve = lambda watcher: None
     clients = [Client(loop) for _ in range(6)]
     for k, client in enumerate(clients[:5]):
         client.ask(Wish(camera(live, k, 24)))

@@ -2,6 +2,7 @@
 
 import math
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ def test_the_browser_looks_along_its_z_and_its_y_points_down():
     camera = window.camera(1000)
     assert (camera.width, camera.height) == (200, 100)
     at = jnp.array([[100.0, 50.0], [200.0, 50.0], [100.0, 0.0]])
-    _, direction = Cameras.of(camera).rays(jnp.zeros(3, jnp.int32), at)
+    _, direction = jax.jit(Cameras.of(camera).rays)(jnp.zeros(3, jnp.int32), at)
     middle, right, top = np.asarray(direction)
     np.testing.assert_allclose(middle, [0, 0, 1], atol=1e-6)
     np.testing.assert_allclose(right, np.array([2, 0, 1]) / math.sqrt(5), atol=1e-6)

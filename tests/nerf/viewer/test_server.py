@@ -9,10 +9,10 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from types import SimpleNamespace
+from unittest import mock
 
 import pytest
 import viser
@@ -23,11 +23,8 @@ from data.errors import InputError
 from nerf.viewer import serve
 from nerf.viewer.addresses import free_port, is_loopback
 from nerf.viewer.guard import REFUSED, guard, may_look
-from tests.nerf.commands import mistake, nerf
-from tests.nerf.conftest import MARBLES, ROOT
-from tests.programs import as_users
-
-TINY = [str(ROOT / "configs" / "tiny.toml"), "--scene", str(MARBLES), "--data.downscale", "4"]
+from tests.nerf.commands import CPU, command, mistake
+from tests.nerf.conftest import MARBLES
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +86,7 @@ def test_a_page_of_another_site_is_refused(viewer):
     assert closed.value.rcvd.code == 1008
 
 
-def test_one_whose_request_is_not_known_is_refused(viewer, monkeypatch):
+def test_one_whose_request_is_not_known_is_refused(viewer):
     sockets, closed = viewer.server._websock_server, []
     (check,) = [act for act in sockets._client_connect_cb if act.__module__ == guard.__module__]
 
@@ -99,31 +96,31 @@ def test_one_whose_request_is_not_known_is_refused(viewer, monkeypatch):
         async def close(self, *why):
             closed.append(why)
 
-    monkeypatch.setattr(sockets, "_live_connections", {3: Connection()})
-    asyncio.run(check(SimpleNamespace(client_id=3)))
-    asyncio.run(check(SimpleNamespace(client_id=4)))  # gone already
+    with mock.patch.object(sockets, "_live_connections", {3: Connection()}):
+        asyncio.run(check(SimpleNamespace(client_id=3)))
+        asyncio.run(check(SimpleNamespace(client_id=4)))  # gone already
     assert closed == [(REFUSED, "another site's page")]
 
 
-@pytest.mark.parametrize(
-    ("origin", "asked", "host", "may"),
-    [
-        ("http://localhost:8080", "localhost:8080", "127.0.0.1", True),
-        ("http://127.0.0.1:9000", "127.0.0.1:9000", "127.0.0.1", True),  # a tunnel's port
-        ("http://[::1]:8080", "[::1]:8080", "::1", True),
-        ("http://evil.example:8080", "evil.example:8080", "127.0.0.1", False),  # rebinding
-        ("http://evil.example", "127.0.0.1:8080", "127.0.0.1", False),
-        ("http://127.0.0.1:1234", "127.0.0.1:8080", "127.0.0.1", False),
-        ("null", "127.0.0.1:8080", "127.0.0.1", False),
-        ("http://[", "127.0.0.1:8080", "127.0.0.1", False),
-        (None, "127.0.0.1:8080", "127.0.0.1", True),
-        (None, None, "127.0.0.1", False),
-        ("http://lab:8080", "lab:8080", "0.0.0.0", True),
-        ("http://evil.example", "lab:8080", "0.0.0.0", False),
-    ],
-)
-def test_who_may_look(origin, asked, host, may):
-    assert may_look(origin, asked, host) == may
+WHO_MAY_LOOK = [  # origin, asked, host, may
+    ("http://localhost:8080", "localhost:8080", "127.0.0.1", True),
+    ("http://127.0.0.1:9000", "127.0.0.1:9000", "127.0.0.1", True),  # a tunnel's port
+    ("http://[::1]:8080", "[::1]:8080", "::1", True),
+    ("http://evil.example:8080", "evil.example:8080", "127.0.0.1", False),  # rebinding
+    ("http://evil.example", "127.0.0.1:8080", "127.0.0.1", False),
+    ("http://127.0.0.1:1234", "127.0.0.1:8080", "127.0.0.1", False),
+    ("null", "127.0.0.1:8080", "127.0.0.1", False),
+    ("http://[", "127.0.0.1:8080", "127.0.0.1", False),
+    (None, "127.0.0.1:8080", "127.0.0.1", True),
+    (None, None, "127.0.0.1", False),
+    ("http://lab:8080", "lab:8080", "0.0.0.0", True),
+    ("http://evil.example", "lab:8080", "0.0.0.0", False),
+]
+
+
+def test_who_may_look():
+    for origin, asked, host, may in WHO_MAY_LOOK:
+        assert may_look(origin, asked, host) == may, (origin, asked, host)
 
 
 def test_nothing_can_ask_to_open_it_to_the_world(viewer):
@@ -169,7 +166,7 @@ def test_ports_have_a_range(port):
         free_port("127.0.0.1", port)
 
 
-def test_a_port_that_is_not_allowed_is_not_in_use(monkeypatch):
+def test_a_port_that_is_not_allowed_is_not_in_use():
     tried = []
 
     class Socket(socket.socket):
@@ -177,8 +174,10 @@ def test_a_port_that_is_not_allowed_is_not_in_use(monkeypatch):
             tried.append(address)
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
-    monkeypatch.setattr(socket, "socket", Socket)
-    with pytest.raises(InputError, match="80: can't listen there: Permission denied"):
+    with (
+        mock.patch.object(socket, "socket", Socket),
+        pytest.raises(InputError, match="80: can't listen there: Permission denied"),
+    ):
         free_port("127.0.0.1", 80)
     assert len(tried) == 1
 
@@ -192,22 +191,11 @@ def test_hosts_must_be_known():
     assert not is_loopback("0.0.0.0") and not is_loopback("lab.example")
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("runs") / "tiny"
-    assert nerf("train", *TINY, "--run", folder, "--steps", 20) == 0
-    return folder
-
-
-def test_the_command_runs_until_it_is_interrupted(run):
+def test_the_command_runs_until_it_is_interrupted(untrained):
     server = subprocess.Popen(
-        [sys.executable, "-m", "nerf.cli", "view", str(run), "--port", "0"],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=as_users(PYTHONPATH=str(ROOT)),
-    )
+        command("view", untrained, "--port", 0),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=CPU,
+    )  # fmt: skip
     said = server.stdout.readline()
     address = re.search(r"http://127\.0\.0\.1:(\d+)", said)
     assert address, said
@@ -221,12 +209,12 @@ def test_the_command_runs_until_it_is_interrupted(run):
     assert server.returncode == 0 and not err and not out, (out, err)
 
 
-def test_mistakes_are_one_line(run, capsys, tmp_path):
+def test_mistakes_are_one_line(untrained, capsys, tmp_path):
     assert "no such folder" in mistake(capsys, "view", tmp_path / "nowhere")
-    assert "65535" in mistake(capsys, "view", run, "--port", 70000)
-    assert "no such address" in mistake(capsys, "view", run, "--host", "no-such-host.invalid")
+    assert "65535" in mistake(capsys, "view", untrained, "--port", 70000)
+    assert "no such address" in mistake(capsys, "view", untrained, "--host", "no-such-host.invalid")
     config = tmp_path / "empty" / "config.toml"
     config.parent.mkdir()
-    config.write_text((run / "config.toml").read_text())
+    config.write_text((untrained / "config.toml").read_text())
     assert "checkpoint" in mistake(capsys, "view", config.parent)
-    assert json.loads((run / "frame.json").read_text())  # nothing was touched
+    assert json.loads((untrained / "frame.json").read_text())  # nothing was touched
