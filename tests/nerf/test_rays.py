@@ -1,6 +1,7 @@
 """Pixels are drawn evenly, rays fill a step's samples in their order, and none is lost unseen."""
 
 from dataclasses import replace
+from unittest.mock import patch
 
 import jax
 import jax.numpy as jnp
@@ -39,50 +40,58 @@ def numbered(pictures=3, height=4, width=5):
     return Photographs.of(split)
 
 
-def test_drawn_pixels_are_a_function_of_the_key():
-    photographs = numbered()
-    a, b = (drawn(photographs, jax.random.key(5), 40) for _ in range(2))
+@pytest.fixture(scope="module")
+def draw():
+    """Compiled: the seed of a key -> 30,000 pixels, in numpy."""
+    compiled = jax.jit(lambda seed: drawn(numbered(), jax.random.key(seed), 30000))
+    return lambda seed: jax.device_get(compiled(seed))
+
+
+def test_drawn_pixels_are_a_function_of_the_key(draw):
+    a, b, other = draw(5), draw(5), draw(6)
     for x, y in zip(a, b, strict=True):
         np.testing.assert_array_equal(x, y)
-    other = drawn(photographs, jax.random.key(6), 40)
     assert not np.array_equal(a.pixel, other.pixel)
 
 
-def test_drawn_pixels_have_the_colours_of_their_pictures():
-    photographs = numbered()
-    batch = drawn(photographs, jax.random.key(0), 200)
-    picture, column, row = np.asarray(batch.picture), *np.asarray(batch.pixel).T
+def test_drawn_pixels_have_the_colours_of_their_pictures(draw):
+    batch = draw(0)
+    picture, column, row = batch.picture, *batch.pixel.T
     for values, size in ((picture, 3), (row, 4), (column, 5)):
         assert values.min() == 0 and values.max() == size - 1
-    expected = np.asarray(photographs.pictures)[picture, row, column]
-    np.testing.assert_array_equal(batch.rgba, expected)
+    np.testing.assert_array_equal(batch.rgba, np.asarray(numbered().pictures)[picture, row, column])
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_pixels_are_drawn_evenly(seed):
+def test_pixels_are_drawn_evenly(draw, seed):
     """Sixty pixels, each drawn 500 times on average: chi-square of 59 degrees of freedom."""
-    batch = drawn(numbered(), jax.random.key(seed), 30000)
-    column, row = np.asarray(batch.pixel).T
-    which = (np.asarray(batch.picture) * 4 + row) * 5 + column
+    batch = draw(seed)
+    column, row = batch.pixel.T
+    which = (batch.picture * 4 + row) * 5 + column
     counts = np.bincount(which, minlength=60)
     assert np.sum((counts - 500) ** 2 / 500) < 110  # passed by chance but once in 20,000
 
 
-@pytest.mark.parametrize("background", ["white", "black", "random"])
-def test_photographs_are_laid_over_the_background(photographs, background):
-    config = small_grid()
-    config = replace(config, data=replace(config.data, background=background))
-    step, state = prepared(config, photographs)
-    batch = step.batch(state)
-    behind = backgrounds(config, jax.random.key(0), config.training.rays)
-    rays = rays_of(batch, step.photographs, config, behind)
+def test_photographs_are_laid_over_the_background(photographs):
+    step, state = prepared(small_grid(), photographs)
+    batch, spread = step.batch(state), {"white": (1, 1), "black": (0, 0), "random": (0, 1)}
+
+    @jax.jit
+    def laid(batch, photographs):
+        found = {}
+        for name in spread:
+            config = replace(step.config, data=replace(step.config.data, background=name))
+            behind = backgrounds(config, jax.random.key(0), config.training.rays)
+            found[name] = behind, rays_of(batch, photographs, config, behind)
+        return found
+
     rgba = np.asarray(batch.rgba) / 255.0
-    expected = rgba[:, :3] * rgba[:, 3:] + behind * (1 - rgba[:, 3:])
-    np.testing.assert_allclose(rays.photograph, expected, atol=1e-6)
-    np.testing.assert_allclose(np.sum(rays.share), 1, rtol=1e-6)
-    spread = {"white": (1, 1), "black": (0, 0), "random": (0, 1)}[background]
-    np.testing.assert_allclose((behind.min(), behind.max()), spread, atol=0.01)
-    assert (np.ptp(behind, axis=0) > 0.5).all() == (background == "random")
+    for name, (behind, rays) in jax.device_get(laid(batch, step.photographs)).items():
+        expected = rgba[:, :3] * rgba[:, 3:] + behind * (1 - rgba[:, 3:])
+        np.testing.assert_allclose(rays.photograph, expected, atol=1e-6)
+        np.testing.assert_allclose(np.sum(rays.share), 1, rtol=1e-6)
+        np.testing.assert_allclose((behind.min(), behind.max()), spread[name], atol=0.01)
+        assert (np.ptp(behind, axis=0) > 0.5).all() == (name == "random")
 
 
 RAYS, STEPS = 96, 40
@@ -119,60 +128,62 @@ def with_room(samples):
 
 
 def nothing(x):
-    return jnp.zeros(len(x))
+    return 0 * x[:, 0]
 
 
 def fog(x):
     """Thin here, opaque there."""
-    return 25 * jnp.square(1 + x[:, 0] + 0.5 * x[:, 1])
+    return 25 * (1 + x[:, 0] + 0.5 * x[:, 1]) ** 2
+
+
+find = jax.jit(occupancy.find, static_argnums=4)
 
 
 def occupied_steps(rays, grid, jitter):
     """Distances of each ray's steps in occupied cells."""
-    found = occupancy.find(grid, rays.origin, rays.direction, jitter, Space("bounded", STEPS))
-    jitter = np.asarray(jitter)
+    found = find(grid, rays.origin, rays.direction, jitter, Space("bounded", STEPS))
     bits = (np.asarray(found.words)[:, :, None] >> np.arange(32, dtype=np.uint32)) & 1
     return [
         float(near) + (np.flatnonzero(row) + part) * LENGTH
-        for near, row, part in zip(found.t_near, bits.reshape(RAYS, -1), jitter, strict=True)
+        for near, row, part in zip(
+            np.asarray(found.t_near), bits.reshape(RAYS, -1), np.asarray(jitter), strict=True
+        )
     ]
 
 
 @pytest.mark.parametrize("density", [nothing, fog])
-@pytest.mark.parametrize("part", [0.0, 0.03, 0.3, 1.0])
 @pytest.mark.parametrize(("samples", "together"), [(200, 1024), (200, 7), (4096, 32)])
-def test_rays_are_taken_in_their_order_until_the_next_does_not_fit(
-    density, part, samples, together, monkeypatch
-):
-    monkeypatch.setitem(RAYS_AT_ONCE, "bounded", together)
-    rays, grid, key = some_rays(1), grid_of(part), jax.random.key(2)
-    jitter = jax.random.uniform(key, (RAYS,))
+def test_rays_are_taken_in_their_order_until_the_next_does_not_fit(density, samples, together):
+    rays, jitter = some_rays(1), jax.random.uniform(jax.random.key(2), (RAYS,))
     program = jax.jit(lambda grid: packed(rays, grid, density, with_room(samples), jitter))
-    kept, asked = program(grid)
-    steps = occupied_steps(rays, grid, jitter)
-    first, t = np.asarray(asked.stream.first), np.asarray(asked.t)
-    taken, dropped, filled = int(asked.taken), int(asked.dropped), int(asked.filled)
-    assert filled == first[-1] == first[taken] <= samples
-    for r in range(RAYS):  # what a ray has are its first steps, and behind them it is opaque
-        got, all_of_it = t[first[r] : first[r + 1]], steps[r] if r < taken else steps[r][:0]
-        np.testing.assert_allclose(got, all_of_it[: len(got)], rtol=1e-5)
-        x = np.asarray(rays.origin[r]) + got[:, None] * np.asarray(rays.direction[r])
-        through = np.exp(-np.sum(np.asarray(density(x)) * LENGTH))
-        # one sample in a few estimates how much
-        assert len(got) == len(all_of_it) or through < 2 * DARK
-    # none is lost unseen: taken, or dropped for want of room, or not looked at
-    assert taken + dropped <= RAYS and dropped <= together
-    if taken < RAYS:
-        assert filled == samples or dropped > 0
-        assert filled == samples or filled + len(steps[taken]) > samples, "the next does not fit"
-    if density is nothing:
-        assert (taken == RAYS) == (sum(map(len, steps)) <= samples)
-    # shares: each ray taken counts the same, one with nothing on its way too
-    share = np.asarray(kept.share)
-    assert (share[taken:] == 0).all()
-    np.testing.assert_allclose(share[:taken], 1 / max(taken, 1), rtol=1e-6)
-    for name in ("origin", "direction", "photograph", "background"):
-        np.testing.assert_array_equal(getattr(kept, name), getattr(rays, name))
+    origin, direction = np.asarray(rays.origin), np.asarray(rays.direction)
+    for part in (0.0, 0.03, 0.3, 1.0):
+        grid = grid_of(part)
+        with patch.dict(RAYS_AT_ONCE, bounded=together):
+            kept, asked = program(grid)
+        steps = occupied_steps(rays, grid, jitter)
+        first, t, share = map(np.asarray, (asked.stream.first, asked.t, kept.share))
+        taken, dropped, filled = int(asked.taken), int(asked.dropped), int(asked.filled)
+        assert filled == first[-1] == first[taken] <= samples
+        for r in range(RAYS):  # what a ray has are its first steps, and behind them it is opaque
+            got, all_of_it = t[first[r] : first[r + 1]], steps[r] if r < taken else steps[r][:0]
+            np.testing.assert_allclose(got, all_of_it[: len(got)], rtol=1e-5)
+            x = origin[r] + got[:, None] * direction[r]
+            through = np.exp(-np.sum(density(x) * LENGTH))
+            # one sample in a few estimates how much
+            assert len(got) == len(all_of_it) or through < 2 * DARK
+        # none is lost unseen: taken, or dropped for want of room, or not looked at
+        assert taken + dropped <= RAYS and dropped <= together
+        if taken < RAYS:
+            assert filled == samples or dropped > 0
+            assert filled == samples or filled + len(steps[taken]) > samples, "the next has no room"
+        if density is nothing:
+            assert (taken == RAYS) == (sum(map(len, steps)) <= samples)
+        # shares: each ray taken counts the same, one with nothing on its way too
+        assert (share[taken:] == 0).all()
+        np.testing.assert_allclose(share[:taken], 1 / max(taken, 1), rtol=1e-6)
+        for name in ("origin", "direction", "photograph", "background"):
+            np.testing.assert_array_equal(getattr(kept, name), getattr(rays, name))
 
 
 def test_the_number_of_rays_follows_what_a_ray_needs():
@@ -189,56 +200,64 @@ def test_the_number_of_rays_follows_what_a_ray_needs():
     assert int(opaque.taken) > 2 * int(few.taken)
 
 
-def test_a_step_with_room_for_all_drops_none(photographs):
-    config = small_grid()
-    config = replace(config, training=replace(config.training, rays=64, samples=64 * 48))
-    step, state = prepared(config, photographs)
-    _, metrics = jax.jit(step.gradient)(state, step.batch(state))
-    assert int(metrics.rays) == 64 and int(metrics.rays_dropped) == 0
-    assert 0 < int(metrics.samples) <= 64 * 48
-
-
-def test_what_is_left_out_behind_opaque_samples_changes_next_to_nothing(photographs, monkeypatch):
+def test_a_step_with_room_drops_no_ray_and_leaves_out_what_is_hidden(photographs):
     """A field that is dense everywhere: the gradient of all samples, and of those that are seen."""
     config = small_grid()
     config = replace(config, training=replace(config.training, rays=64, samples=64 * 48))
     step, state = prepared(config, photographs)
+    batch, gradient = step.batch(state), jax.jit(step.gradient)
+    metrics = gradient(state, batch)[1]
+    assert int(metrics.rays) == 64 and int(metrics.rays_dropped) == 0
+    assert 0 < int(metrics.samples) <= 64 * 48
     last = state.params["fine"]["trunk"][1]
-    last["b"] = last["b"].at[0].set(4.0)
-    found = {}
-    for bound in (0.0, DARK):
-        monkeypatch.setattr("nerf.rays.DARK", max(bound, 1e-38))
-        found[bound] = jax.jit(step.gradient)(state, step.batch(state))
-    (whole, all_of_it), (cut, less) = found[0.0], found[DARK]
+    last["b"] = np.array(last["b"])
+    last["b"][0] = 4.0
+    cut, less = jax.device_get(gradient(state, batch))
+    with patch("nerf.rays.DARK", 1e-38):
+        whole, all_of_it = jax.device_get(
+            jax.jit(lambda *given: step.gradient(*given))(state, batch)
+        )
     assert int(less.samples) < 0.7 * int(all_of_it.samples)
     for a, b in zip(*map(jax.tree.leaves, (cut, whole)), strict=True):
-        assert jnp.linalg.norm(a - b) <= 1e-2 * jnp.linalg.norm(b)
+        assert np.linalg.norm(a - b) <= 1e-2 * np.linalg.norm(b)
 
 
-def test_rays_that_meet_nothing_show_their_background_and_count(photographs):
+def occupied(state, cells):
+    """A state that knows of something in a part of the cells, along each axis."""
+    mask = np.zeros(state.grid.occupied.shape, bool)
+    mask[cells, cells, cells] = True
+    return state._replace(grid=state.grid._replace(occupied=jnp.asarray(mask)))
+
+
+@pytest.fixture(scope="module")
+def asked_and_slope(photographs):
+    """Compiled: a state -> the rays of its step and their samples; all three -> the gradient."""
+    step, _ = prepared(small_grid(), photographs)
+    asked = jax.jit(lambda state: step._asked(state, step.batch(state), step.photographs))
+    return asked, jax.jit(lambda state, *given: slope_of_rays(state.params, step.model, *given))
+
+
+def test_rays_that_meet_nothing_show_their_background_and_count(photographs, asked_and_slope):
     step, state = prepared(small_grid(), photographs)
-    empty = state.grid._replace(occupied=jnp.zeros_like(state.grid.occupied))
-    state = state._replace(grid=empty)
-    batch = step.batch(state)
-    rays, asked = step._asked(state, batch, step.photographs)
-    gradient, metrics = jax.jit(step.gradient)(state, batch)
+    state, (ask, slope) = occupied(state, slice(0)), asked_and_slope
+    rays, asked = ask(state)
+    (_, pixels), gradient = jax.device_get(slope(state, rays, asked))
+    _, metrics = step.run(state, np.float32(0))
     assert int(metrics.rays) == 400 and int(metrics.samples) == int(asked.filled) == 0
     error = np.mean((np.asarray(rays.background) - np.asarray(rays.photograph)) ** 2)
     np.testing.assert_allclose(metrics.mean_squared_error, error, rtol=1e-5)
     np.testing.assert_allclose(metrics.opacity, 0)
+    np.testing.assert_array_equal(pixels.colour, rays.background)
     assert all((leaf == 0).all() for leaf in jax.tree.leaves(gradient))
 
 
-def test_what_lies_in_the_padding_reaches_nothing(photographs):
+def test_what_lies_in_the_padding_reaches_nothing(photographs, asked_and_slope):
     """Distances at the end of the row may be anything, and change neither loss nor gradient."""
-    step, state = prepared(small_grid(), photographs)
-    occupied = jnp.zeros_like(state.grid.occupied).at[5:11, 5:11, 5:11].set(True)
-    state = state._replace(grid=state.grid._replace(occupied=occupied))
-    rays, asked = step._asked(state, step.batch(state), step.photographs)
-    padding = jnp.arange(4096) >= asked.filled
+    _, state = prepared(small_grid(), photographs)
+    state, (ask, slope) = occupied(state, slice(5, 11)), asked_and_slope
+    rays, asked = ask(state)
     assert 0 < int(asked.filled) < 4096
-    wild = asked._replace(t=jnp.where(padding, 1e3, asked.t))
-    slope = jax.jit(lambda at: slope_of_rays(state.params, step.model, rays, at))
-    a, b = slope(asked), slope(wild)
+    wild = np.where(np.arange(4096) >= asked.filled, np.float32(1e3), asked.t)
+    a, b = slope(state, rays, asked), slope(state, rays, asked._replace(t=jnp.asarray(wild)))
     for x, y in zip(*map(jax.tree.leaves, (a, b)), strict=True):
         np.testing.assert_allclose(x, y, rtol=1e-6, atol=1e-9)
