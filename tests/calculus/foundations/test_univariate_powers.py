@@ -64,11 +64,15 @@ def test_quotient_of_the_square_is_its_derivative_plus_eps(eps):
     assert difference_quotient(square, x, eps) == square_jacobian(x) + eps
 
 
-@pytest.mark.parametrize("n", range(1, 7))
+def a_number(key):
+    return (normal(key),)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 6])
 def test_power_rule_is_the_standard_derivative(n):
-    rule = Rule(powers, "power", lambda key: (normal(key),), static={"n": n})
-    is_the_standard_derivative(rule, n)
-    pullback_is_jax(rule, n)
+    rule = Rule(powers, "power", a_number, static={"n": n})
+    is_the_standard_derivative(rule)
+    pullback_is_jax(rule)
 
 
 @pytest.mark.parametrize("n", [2, 3, 6])
