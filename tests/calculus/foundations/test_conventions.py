@@ -23,6 +23,7 @@ from calculus.foundations.jacobians import (
     volume_factor,
 )
 from calculus.radiance.integral import integrate
+from tests.calculus.foundations.drawn import normal
 from tests.calculus.orders import assert_order
 
 pytestmark = pytest.mark.usefixtures("strict_float64")
@@ -30,7 +31,7 @@ close = np.testing.assert_allclose
 
 
 def draw(*shape, seed=0):
-    return jax.random.normal(jax.random.key(seed), shape)
+    return normal(seed, *shape)
 
 
 @pytest.mark.parametrize(

@@ -38,14 +38,11 @@ from calculus.foundations.elementwise.operators import (
     sin_times_exp_jacobian,
     subtract_jacobian,
 )
+from tests.calculus.foundations.drawn import normal
 from tests.calculus.orders import assert_order
 
 pytestmark = pytest.mark.usefixtures("strict_float64")
 SEEDS = pytest.mark.parametrize("seed", [0, 1])
-
-
-def _normal(seed, *shape):
-    return jnp.asarray(np.random.default_rng(seed).normal(size=shape))
 
 
 @SEEDS
@@ -60,14 +57,14 @@ def _normal(seed, *shape):
     ],
 )
 def test_an_operation_acts_on_one_entry_after_the_other(seed, name, of_numbers):
-    w, x = _normal(seed, 3), _normal(seed + 10, 3)
+    w, x = normal(seed, 3), normal(seed + 10, 3)
     looped = [of_numbers(float(w[i]), float(x[i])) for i in range(3)]
     np.testing.assert_allclose(getattr(elementwise, name)(w, x), looped, rtol=1e-14)
 
 
 @SEEDS
 def test_the_jacobian_of_an_operation_entry_by_entry_is_diagonal(seed):
-    w, x = _normal(seed, 4), _normal(seed + 10, 4)
+    w, x = normal(seed, 4), normal(seed + 10, 4)
     by_hand = elementwise_jacobian(lambda w, x: jnp.cos(w) * jnp.exp(x), w, x)
     np.testing.assert_array_equal(by_hand, jnp.diag(jnp.diagonal(by_hand)))
     np.testing.assert_allclose(by_hand, jax.jacfwd(sin_times_exp.fun)(w, x), rtol=1e-12)
@@ -75,14 +72,14 @@ def test_the_jacobian_of_an_operation_entry_by_entry_is_diagonal(seed):
 
 @SEEDS
 def test_a_diagonal_jacobian_pulls_back_by_a_product_entry_by_entry(seed):
-    w, x, y_bar = _normal(seed, 4), _normal(seed + 10, 4), _normal(seed + 20, 4)
+    w, x, y_bar = normal(seed, 4), normal(seed + 10, 4), normal(seed + 20, 4)
     _, pull = jax.vjp(sin_times_exp, w, x)
     for pulled, jacobian in zip(pull(y_bar), sin_times_exp_jacobian(w, x), strict=True):
         np.testing.assert_allclose(pulled, jnp.diagonal(jacobian) * y_bar, rtol=1e-13)
 
 
 def test_entry_by_entry_functions_answer_to_their_own_entry_alone():
-    w = _normal(0, 3)
+    w = normal(0, 3)
     assert is_elementwise(lambda w: jnp.sin(w) / (1 + w**2), w)
     assert is_elementwise(sin_of_square, w)
 
@@ -99,7 +96,7 @@ def test_entry_by_entry_functions_answer_to_their_own_entry_alone():
     ids=["sum", "normalise", "running sum", "reverse", "not square"],
 )
 def test_a_function_that_mixes_entries_has_no_diagonal_jacobian(mixing):
-    w = _normal(0, 3)
+    w = normal(0, 3)
     assert not is_elementwise(mixing, w)
     jacobian = jax.jacfwd(mixing)(w)
     own = jacobian.shape == (3, 3) and jnp.all(jacobian == jnp.diag(jnp.diagonal(jacobian)))
@@ -108,7 +105,7 @@ def test_a_function_that_mixes_entries_has_no_diagonal_jacobian(mixing):
 
 @SEEDS
 def test_add_and_subtract_have_no_remainder_and_multiply_has_an_exact_one(seed):
-    w, x, u, v = (_normal(seed + 10 * k, 3) for k in range(4))
+    w, x, u, v = (normal(seed + 10 * k, 3) for k in range(4))
     eps = 0.3
     for f, jacobian, remainder in (
         (add, add_jacobian, jnp.zeros(3)),
@@ -123,14 +120,14 @@ def test_add_and_subtract_have_no_remainder_and_multiply_has_an_exact_one(seed):
 
 @SEEDS
 def test_the_remainder_of_a_quotient_is_of_second_order(seed):
-    w, x, u = _normal(seed, 3), 2 + 0.1 * _normal(seed + 10, 3), _normal(seed + 20, 3)
+    w, x, u = normal(seed, 3), 2 + 0.1 * normal(seed + 10, 3), normal(seed + 20, 3)
     _, by_divisor = divide_jacobian(w, x)
     assert_order(lambda e: divide(w, x + e * u) - divide(w, x) - e * by_divisor @ u, 2)
 
 
 @SEEDS
 def test_a_broadcast_is_pulled_back_by_a_sum(seed):
-    z, y_bar = _normal(seed), _normal(seed + 10, 5)
+    z, y_bar = normal(seed), normal(seed + 10, 5)
     value, pull = jax.vjp(lambda z: scalar_expansion(z, 5), z)
     np.testing.assert_array_equal(value, np.full(5, z))
     np.testing.assert_allclose(pull(y_bar)[0], sum(float(b) for b in y_bar), rtol=1e-13)
@@ -138,7 +135,7 @@ def test_a_broadcast_is_pulled_back_by_a_sum(seed):
 
 @SEEDS
 def test_a_scalar_with_a_vector_is_the_expanded_scalar_with_the_vector(seed):
-    z, x, y_bar = _normal(seed), _normal(seed + 10, 4), _normal(seed + 20, 4)
+    z, x, y_bar = normal(seed), normal(seed + 10, 4), normal(seed + 20, 4)
     for direct, expanded in (
         (lambda z: vector_plus_scalar(x, z), lambda z: elementwise.add(x, scalar_expansion(z, 4))),
         (
@@ -152,7 +149,7 @@ def test_a_scalar_with_a_vector_is_the_expanded_scalar_with_the_vector(seed):
 
 
 def test_the_derivative_with_respect_to_a_scalar_is_a_column_not_a_matrix():
-    z, x = _normal(0), _normal(1, 4)
+    z, x = normal(0), normal(1, 4)
     column, multiple_of_identity = scalar_times_vector_jacobian(z, x)
     assert column.shape == (4,)
     assert multiple_of_identity.shape == (4, 4)
@@ -161,7 +158,7 @@ def test_the_derivative_with_respect_to_a_scalar_is_a_column_not_a_matrix():
 
 @SEEDS
 def test_shapes_chain_k_by_m_times_m_by_n(seed):
-    A, B, x = _normal(seed, 3, 2), _normal(seed + 1, 4, 3), _normal(seed + 2, 2)
+    A, B, x = normal(seed, 3, 2), normal(seed + 1, 4, 3), normal(seed + 2, 2)
 
     def inner(x):
         return jnp.sin(A @ x)
@@ -187,8 +184,8 @@ def test_shapes_chain_k_by_m_times_m_by_n(seed):
 
 @SEEDS
 def test_even_square_factors_of_the_chain_rule_do_not_commute(seed):
-    x = _normal(seed, 2)
-    A, B = _normal(seed + 1, 2, 2), _normal(seed + 2, 2, 2)
+    x = normal(seed, 2)
+    A, B = normal(seed + 1, 2, 2), normal(seed + 2, 2, 2)
     truth = jax.jacfwd(lambda x: B @ jnp.sin(A @ x))(x)
     inner = jnp.cos(A @ x)[:, None] * A
     np.testing.assert_allclose(B @ inner, truth, rtol=1e-12, atol=1e-13)
@@ -197,7 +194,7 @@ def test_even_square_factors_of_the_chain_rule_do_not_commute(seed):
 
 @SEEDS
 def test_what_passes_a_bottleneck_of_two_has_a_jacobian_of_rank_two(seed):
-    x = _normal(seed, 3)
+    x = normal(seed, 3)
     jacobian = bottleneck_jacobian(x)
     assert jacobian.shape == bottleneck(x).shape + x.shape == (4, 3)
     assert np.linalg.matrix_rank(np.asarray(jacobian), tol=1e-10) == 2
@@ -205,7 +202,7 @@ def test_what_passes_a_bottleneck_of_two_has_a_jacobian_of_rank_two(seed):
 
 @SEEDS
 def test_diagonals_multiply_entry_by_entry_and_commute(seed):
-    a, b, c = (_normal(seed + k, 4) for k in range(3))
+    a, b, c = (normal(seed + k, 4) for k in range(3))
     together = product_of_slopes(a, b, c)
     np.testing.assert_allclose(
         jnp.diag(a) @ jnp.diag(b) @ jnp.diag(c), jnp.diag(together), atol=1e-14
@@ -226,7 +223,7 @@ def test_the_logarithm_example_has_the_values_worked_by_hand():
 
 @SEEDS
 def test_the_total_derivative_is_the_product_along_a_path_summed_over_paths(seed):
-    x, y = _normal(seed), _normal(seed + 1)
+    x, y = normal(seed), normal(seed + 1)
     u, v = x + y, jnp.sin(x + y)
     du_dx, du_dy, dv_du, df_dv, df_dy_directly = 1.0, 1.0, jnp.cos(u), y, v
     by_x, by_y = y_sin_of_sum_jacobian(x, y)
@@ -246,7 +243,7 @@ def test_the_sine_example_has_the_values_worked_by_hand():
 
 
 def test_a_program_is_a_graph_of_primitives_and_jax_shows_the_same_one():
-    jaxpr = jax.make_jaxpr(bottleneck.fun)(_normal(0, 3))
+    jaxpr = jax.make_jaxpr(bottleneck.fun)(normal(0, 3))
     operations = [equation.primitive.name for equation in jaxpr.eqns]
     assert operations.count("sin") == operations.count("cos") == 1
     assert operations.index("sin") < operations.index("cos")  # g comes after f

@@ -8,15 +8,12 @@ import pytest
 from calculus.foundations import numpy_like
 from calculus.foundations.elementwise.chains import log_of_square_plus_one_jacobian
 from calculus.foundations.forward_mode import Dual, Trace, jacobian, jvp
+from tests.calculus.foundations.drawn import normal
 from tests.calculus.foundations.programs import network, parameters, squares_then_sines
 from tests.calculus.orders import assert_order
 
 pytestmark = pytest.mark.usefixtures("strict_float64")
 SEEDS = pytest.mark.parametrize("seed", [0, 1])
-
-
-def _normal(seed, *shape):
-    return jnp.asarray(np.random.default_rng(seed).normal(size=shape))
 
 
 def _worked_example(x, x_dot):
@@ -51,7 +48,7 @@ def test_the_table_has_a_line_for_each_step_with_value_and_tangent():
 
 @SEEDS
 def test_each_line_of_the_trace_obeys_the_chain_rule(seed):
-    at = float(_normal(seed))
+    at = float(normal(seed))
     x, square, u, f = _worked_example(at, 1.0).steps
     np.testing.assert_allclose(u.tangent, 2 * at * x.tangent, rtol=1e-13)
     np.testing.assert_allclose(f.tangent, u.tangent / u.value, rtol=1e-13)
@@ -61,7 +58,7 @@ def test_each_line_of_the_trace_obeys_the_chain_rule(seed):
 
 @SEEDS
 def test_dual_numbers_multiply_as_polynomials_without_the_square_of_eps(seed):
-    a, a_dot, b, b_dot = map(float, _normal(seed, 4))
+    a, a_dot, b, b_dot = map(float, normal(seed, 4))
     product = Dual(a, a_dot) * Dual(b, b_dot)
     polynomial = np.polymul([a_dot, a], [b_dot, b])  # highest power of eps first
     np.testing.assert_allclose((product.tangent, product.value), polynomial[1:], rtol=1e-13)
@@ -77,14 +74,14 @@ def test_the_square_of_eps_is_zero_and_eps_is_not():
 
 @SEEDS
 def test_the_quotient_times_the_divisor_is_the_dividend(seed):
-    a, a_dot, b, b_dot = map(float, _normal(seed, 4))
+    a, a_dot, b, b_dot = map(float, normal(seed, 4))
     again = Dual(a, a_dot) / Dual(b, b_dot) * Dual(b, b_dot)
     np.testing.assert_allclose((again.value, again.tangent), (a, a_dot), rtol=1e-12)
 
 
 @SEEDS
 def test_sine_and_cosine_of_a_dual_number_keep_their_identity(seed):
-    x = Dual(_normal(seed, 3), _normal(seed + 1, 3))
+    x = Dual(normal(seed, 3), normal(seed + 1, 3))
     one = numpy_like.sin(x) ** 2 + numpy_like.cos(x) ** 2
     np.testing.assert_allclose(one.value, np.ones(3), rtol=1e-13)
     np.testing.assert_allclose(one.tangent, np.zeros(3), atol=1e-14)
@@ -92,14 +89,14 @@ def test_sine_and_cosine_of_a_dual_number_keep_their_identity(seed):
 
 @SEEDS
 def test_the_dual_part_is_what_the_expansion_is_linear_in(seed):
-    x, u = _normal(seed, 2), _normal(seed + 1, 2)
+    x, u = normal(seed, 2), normal(seed + 1, 2)
     y, y_dot = jvp(lambda x: squares_then_sines(x, numpy_like), (x,), (u,))
     assert_order(lambda e: squares_then_sines(x + e * u, jnp) - y - e * y_dot, 2)
 
 
 @SEEDS
 def test_a_pass_is_a_jacobian_vector_product_of_jax(seed):
-    x, u = _normal(seed, 2), _normal(seed + 1, 2)
+    x, u = normal(seed, 2), normal(seed + 1, 2)
     got = jvp(lambda x: squares_then_sines(x, numpy_like), (x,), (u,))
     want = jax.jvp(lambda x: squares_then_sines(x, jnp), (x,), (u,))
     np.testing.assert_allclose(got[0], want[0], rtol=1e-13)
@@ -119,7 +116,7 @@ def test_a_network_is_pushed_forward_along_all_its_parameters(seed):
 
 @SEEDS
 def test_passes_along_the_axes_are_the_columns_of_the_jacobian(seed):
-    x = _normal(seed, 2)
+    x = normal(seed, 2)
     trace = Trace()
     got = jacobian(lambda x: squares_then_sines(x, numpy_like), x, trace)
     want = jax.jacfwd(lambda x: squares_then_sines(x, jnp))(x)
@@ -129,7 +126,7 @@ def test_passes_along_the_axes_are_the_columns_of_the_jacobian(seed):
 
 
 def test_what_does_not_depend_on_the_inputs_does_not_move():
-    y, y_dot = jvp(lambda x: jnp.ones(2), (_normal(0, 3),), (_normal(1, 3),))
+    y, y_dot = jvp(lambda x: jnp.ones(2), (normal(0, 3),), (normal(1, 3),))
     np.testing.assert_array_equal(y, np.ones(2))
     np.testing.assert_array_equal(y_dot, np.zeros(2))
 

@@ -28,6 +28,7 @@ from calculus.foundations.gradients import (
     steepest,
     unit,
 )
+from tests.calculus.foundations.drawn import normal
 from tests.calculus.orders import assert_order
 
 pytestmark = pytest.mark.usefixtures("strict_float64")
@@ -36,7 +37,7 @@ SEEDS = pytest.mark.parametrize("seed", [0, 1])
 
 
 def draw(*shape, seed=0):
-    return jax.random.normal(jax.random.key(seed), shape)
+    return normal(seed, *shape)
 
 
 def wave(x):

@@ -26,6 +26,7 @@ from calculus.foundations.jacobians import (
 )
 from calculus.foundations.matrices.linear_map import apply_matrix, apply_matrix_jacobian
 from calculus.radiance.encoding import encode, encode_jacobian
+from tests.calculus.foundations.drawn import between, normal
 from tests.calculus.orders import assert_order
 
 pytestmark = pytest.mark.usefixtures("strict_float64")
@@ -36,7 +37,7 @@ C = np.array([[-2.0, 1.0], [1.0, 1.0]])  # columns c_1, c_2
 
 
 def draw(*shape, seed=0):
-    return jax.random.normal(jax.random.key(seed), shape)
+    return normal(seed, *shape)
 
 
 def bend(x):
@@ -189,7 +190,7 @@ def test_near_zero_the_slope_on_the_circle_keeps_its_digits():
 
 @SEEDS
 def test_two_parameters_give_a_row_times_a_matrix(seed):
-    st = jax.random.uniform(jax.random.key(seed), (2,), minval=0.3, maxval=1.1)
+    (st,) = between(0.3, 1.1, seed, (2,))
     x, columns = curves.two_parameters(st), curves.two_parameters_jacobian(st)
     row = layout.as_row(curves.exp_product_jacobian(x))
     assert layout.chain_shape(row.shape, columns.shape) == (1, 2)
@@ -321,7 +322,7 @@ def test_the_stand_in_is_exact_for_affine_maps_only():
 
 @SEEDS
 def test_in_polar_coordinates_areas_grow_with_the_radius(seed):
-    p = jax.random.uniform(jax.random.key(seed), (2,), minval=0.3, maxval=2.0)
+    (p,) = between(0.3, 2.0, seed, (2,))
     J = polar_jacobian(p)
     close(jnp.linalg.det(J), p[0], rtol=1e-12)
     close(J.T @ J, jnp.diag(jnp.stack([jnp.ones_like(p[0]), p[0] ** 2])), atol=1e-12)
@@ -387,7 +388,7 @@ def test_for_one_variable_it_is_the_substitution_of_school():
 
 @SEEDS
 def test_the_encoding_stretches_every_direction_alike(seed):
-    p, frequencies = jax.random.uniform(jax.random.key(seed), (3,), minval=-1, maxval=1), 4
+    (p,), frequencies = between(-1.0, 1.0, seed, (3,)), 4
     J = encode_jacobian(p, frequencies)
     assert J.shape == jacobians.derivative_shape_of(lambda p: encode(p, frequencies), p) == (24, 3)
     close(J.T @ J, np.pi**2 * (4**frequencies - 1) / 3 * np.eye(3), rtol=1e-12, atol=1e-9)

@@ -1,6 +1,5 @@
 """A matrix and the list of its entries."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -8,6 +7,7 @@ import pytest
 from calculus.foundations.matrices import flattening
 from calculus.foundations.matrices.flattening import flatten, row_to_column, unflatten
 from calculus.ledger.rule import Rule, normal
+from tests.calculus.foundations.drawn import drawn
 from tests.calculus.laws import FOUNDATION_LAWS
 
 pytestmark = pytest.mark.usefixtures("strict_float64")
@@ -15,7 +15,7 @@ ORDERS = pytest.mark.parametrize(("order", "numpys"), [("row", "C"), ("column", 
 
 
 def _matrix(seed):
-    return normal(jax.random.key(seed), 3, 4)
+    return drawn(seed, (3, 4))[0]
 
 
 @ORDERS
@@ -27,9 +27,9 @@ def test_flattening_lists_the_entries_as_numpy_does(order, numpys):
 @ORDERS
 @pytest.mark.parametrize("shape", [(3, 4), (1, 5), (5, 1)])
 def test_flattening_can_be_undone_both_ways(order, numpys, shape):
-    X = normal(jax.random.key(1), *shape)
+    (X,) = drawn(1, shape)
     np.testing.assert_array_equal(unflatten(flatten(X, order), shape, order), X)
-    v = normal(jax.random.key(2), X.size)
+    (v,) = drawn(2, (X.size,))
     np.testing.assert_array_equal(flatten(unflatten(v, shape, order), order), v)
 
 

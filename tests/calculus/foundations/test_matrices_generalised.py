@@ -13,7 +13,7 @@ from calculus.foundations.matrices.generalised import (
     nearest_minimiser,
     read_off,
 )
-from calculus.ledger.rule import normal
+from tests.calculus.foundations.drawn import drawn
 from tests.calculus.orders import assert_order
 
 pytestmark = pytest.mark.usefixtures("strict_float64")
@@ -21,13 +21,7 @@ SEEDS = pytest.mark.parametrize("seed", [0, 1])
 
 
 def _draw(seed):
-    keys = jax.random.split(jax.random.key(seed), 5)
-    a, W, b, U = (
-        normal(keys[0], 3),
-        normal(keys[1], 3, 4),
-        normal(keys[2], 4),
-        normal(keys[3], 3, 4),
-    )
+    a, W, b, U = drawn(seed, (3,), (3, 4), (4,), (3, 4))
     return a, W, b, a @ W @ b + 1.5, U
 
 

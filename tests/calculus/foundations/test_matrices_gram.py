@@ -14,15 +14,14 @@ from calculus.foundations.matrices.gram import (
     gram_tangent,
 )
 from calculus.foundations.matrices.tensors import fold, push, unfold
-from calculus.ledger.rule import normal
+from tests.calculus.foundations.drawn import drawn
 
 pytestmark = pytest.mark.usefixtures("strict_float64")
 SEEDS = pytest.mark.parametrize("seed", [0, 1])
 
 
 def _draw(seed):
-    a, b = jax.random.split(jax.random.key(seed))
-    return normal(a, 3, 4), normal(b, 3, 4)
+    return drawn(seed, (3, 4), (3, 4))
 
 
 @SEEDS
@@ -91,7 +90,7 @@ def test_tangent_is_the_tensor_pushed_and_jax(seed):
 @SEEDS
 def test_pullback_sees_only_the_symmetric_part(seed):
     R, _ = _draw(seed)
-    K_bar = normal(jax.random.key(seed + 5), 4, 4)
+    (K_bar,) = drawn(seed + 5, (4, 4))
     skew = K_bar - K_bar.T
     np.testing.assert_allclose(gram_bwd(R, skew)[0], jnp.zeros((3, 4)), atol=1e-14)
     np.testing.assert_allclose(

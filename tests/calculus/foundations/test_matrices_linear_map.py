@@ -15,16 +15,15 @@ from calculus.foundations.matrices.linear_map import (
     slab,
 )
 from calculus.foundations.matrices.tensors import pull, unfold
-from calculus.ledger.rule import normal
 from calculus.radiance import dense
+from tests.calculus.foundations.drawn import drawn
 
 pytestmark = pytest.mark.usefixtures("strict_float64")
 SEEDS = pytest.mark.parametrize("seed", [0, 1])
 
 
 def _draw(seed):
-    a, b, c = jax.random.split(jax.random.key(seed), 3)
-    return normal(a, 3, 4), normal(b, 4), normal(c, 3)
+    return drawn(seed, (3, 4), (4,), (3,))
 
 
 def test_vector_by_matrix_is_a_stack_of_one_slab_per_output():

@@ -15,15 +15,14 @@ from calculus.foundations.matrices.products import (
     two_sided_product_jacobian,
 )
 from calculus.foundations.matrices.tensors import unfold
-from calculus.ledger.rule import normal
+from tests.calculus.foundations.drawn import drawn
 
 pytestmark = pytest.mark.usefixtures("strict_float64")
 SEEDS = pytest.mark.parametrize("seed", [0, 1])
 
 
 def _draw(seed):
-    a, b, c = jax.random.split(jax.random.key(seed), 3)
-    return normal(a, 3, 4), normal(b, 4, 2), normal(c, 2, 5)
+    return drawn(seed, (3, 4), (4, 2), (2, 5))
 
 
 @SEEDS
@@ -65,13 +64,13 @@ def test_other_factors_flattened_by_rows_are_kronecker_products_with_the_identit
 @SEEDS
 def test_product_is_linear_in_each_factor_with_no_remainder(seed):
     A, X, B = _draw(seed)
-    U = normal(jax.random.key(seed + 10), 4, 2)
+    (U,) = drawn(seed + 10, (4, 2))
     left_over = two_sided_product(A, X + 0.3 * U, B) - two_sided_product(A, X, B)
     np.testing.assert_allclose(left_over, 0.3 * (A @ U @ B), rtol=1e-11)
 
 
 def test_kronecker_layout_sums_one_block_per_entry_of_the_input():
-    R = normal(jax.random.key(0), 2, 3)
+    (R,) = drawn(0, (2, 3))
     J = gram_jacobian(R)  # 3 x 3 by 2 x 3
     blocks, summed = to_kronecker_layout(J), jnp.zeros((2 * 3, 3 * 3))
     for k, l in np.ndindex(2, 3):
@@ -85,7 +84,7 @@ def test_kronecker_layout_sums_one_block_per_entry_of_the_input():
 
 
 def test_kronecker_layout_keeps_every_number_and_can_be_undone():
-    J = normal(jax.random.key(1), 3, 5, 4, 2)
+    (J,) = drawn(1, (3, 5, 4, 2))
     blocks = to_kronecker_layout(J)
     assert blocks.shape == (4 * 3, 2 * 5)
     np.testing.assert_array_equal(from_kronecker_layout(blocks, (3, 5)), J)
@@ -95,7 +94,7 @@ def test_kronecker_layout_keeps_every_number_and_can_be_undone():
 
 
 def test_vector_by_matrix_in_kronecker_layout_is_one_long_matrix():
-    x = normal(jax.random.key(2), 4)
+    (x,) = drawn(2, (4,))
     J = jnp.einsum("ik,q->ikq", jnp.eye(3), x)[:, None]  # f = A x as a 3 x 1 matrix
     blocks = to_kronecker_layout(J)
     assert blocks.shape == (9, 4)

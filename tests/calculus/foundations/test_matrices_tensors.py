@@ -23,7 +23,7 @@ from calculus.foundations.matrices.tensors import (
     waves_jacobian,
     waves_partial,
 )
-from calculus.ledger.rule import normal
+from tests.calculus.foundations.drawn import drawn
 from tests.calculus.orders import assert_order
 
 pytestmark = pytest.mark.usefixtures("strict_float64")
@@ -31,14 +31,9 @@ SEEDS = pytest.mark.parametrize("seed", [0, 1])
 ORDERS = pytest.mark.parametrize("order", ["row", "column"])
 
 
-def _draw(seed, *shapes):
-    keys = jax.random.split(jax.random.key(seed), len(shapes))
-    return tuple(normal(key, *shape) for key, shape in zip(keys, shapes, strict=True))
-
-
 def _product(seed):
     """F(X) = A X B, from 4 x 2 to 3 x 5, with its derivative by hand."""
-    A, X, B = _draw(seed, (3, 4), (4, 2), (2, 5))
+    A, X, B = drawn(seed, (3, 4), (4, 2), (2, 5))
     return (lambda X: two_sided_product.fun(A, X, B)), X, two_sided_product_jacobian(A, X, B)[1]
 
 
@@ -56,7 +51,7 @@ def test_matrix_of_a_matrix_has_a_derivative_with_four_axes():
 @SEEDS
 def test_tensor_pushes_tangents_and_pulls_cotangents(seed):
     F, X, J = _product(seed)
-    X_dot, Y_bar = _draw(seed + 10, (4, 2), (3, 5))
+    X_dot, Y_bar = drawn(seed + 10, (4, 2), (3, 5))
     np.testing.assert_allclose(push(J, X_dot), jax.jvp(F, (X,), (X_dot,))[1], rtol=1e-12)
     np.testing.assert_allclose(push(J, X_dot), jnp.einsum("ijkl,kl->ij", J, X_dot), rtol=1e-12)
     np.testing.assert_allclose(pull(Y_bar, J), jax.vjp(F, X)[1](Y_bar)[0], rtol=1e-12)
@@ -68,7 +63,7 @@ def test_tensor_pushes_tangents_and_pulls_cotangents(seed):
 @ORDERS
 def test_flattened_tensor_is_the_ordinary_jacobian_of_the_flattened_map(order):
     F, _, J = _product(1)
-    (X_dot,) = _draw(3, (4, 2))
+    (X_dot,) = drawn(3, (4, 2))
     pushed = unfold(J, 2, order) @ flatten(X_dot, order)
     np.testing.assert_allclose(pushed, flatten(F(X_dot), order), rtol=1e-12)
 
@@ -87,7 +82,7 @@ def test_folding_undoes_unfolding(output, inputs, order):
 
 @SEEDS
 def test_collating_the_partials_and_flattening_give_one_tensor(seed):
-    D, x = _draw(seed, (4, 3), (3,))
+    D, x = drawn(seed, (4, 3), (3,))
     collated = collate([waves_partial(D, x, k) for k in range(3)])
     flattened = fold(waves_flat_jacobian(D, x), (4, 2), (3,))
     assert collated.shape == (4, 2, 3)
@@ -97,7 +92,7 @@ def test_collating_the_partials_and_flattening_give_one_tensor(seed):
 
 @SEEDS
 def test_each_approach_is_what_jax_does_with_it(seed):
-    D, x = _draw(seed, (4, 3), (3,))
+    D, x = drawn(seed, (4, 3), (3,))
 
     def A(x):
         return waves.fun(D, x)
@@ -112,7 +107,7 @@ def test_each_approach_is_what_jax_does_with_it(seed):
 
 
 def test_folding_in_the_other_order_scrambles_the_tensor():
-    D, x = _draw(0, (4, 3), (3,))
+    D, x = drawn(0, (4, 3), (3,))
     flat = waves_flat_jacobian(D, x)  # row order
     scrambled = fold(flat, (4, 2), (3,), "column")
     assert np.max(np.abs(scrambled - fold(flat, (4, 2), (3,)))) > 0.1
@@ -120,7 +115,7 @@ def test_folding_in_the_other_order_scrambles_the_tensor():
 
 @SEEDS
 def test_chain_rule_sums_over_every_axis_between(seed):
-    A, X, B = _draw(seed, (3, 4), (4, 2), (2, 3))
+    A, X, B = drawn(seed, (3, 4), (4, 2), (2, 3))
     Y = A @ X @ B
     inner, outer = two_sided_product_jacobian(A, X, B)[1], gram_jacobian(Y)
     whole = chain(outer, inner, Y.ndim)
@@ -171,6 +166,6 @@ def test_rotations_remainder_is_of_second_order():
 
 
 def test_waves_remainder_is_of_second_order():
-    D, x, u = _draw(2, (4, 3), (3,), (3,))
+    D, x, u = drawn(2, (4, 3), (3,), (3,))
     linear = push(waves_jacobian(D, x)[1], u)
     assert_order(lambda e: waves(D, x + e * u) - waves(D, x) - e * linear, 2, eps=(1e-3, 1e-4))

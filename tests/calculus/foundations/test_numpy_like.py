@@ -14,15 +14,12 @@ import calculus
 from calculus.foundations import forward_mode, numpy_like, reverse_mode
 from calculus.ledger import FOUNDATIONS
 from tests.calculus import evaluated
+from tests.calculus.foundations.drawn import normal
 from tests.calculus.foundations.programs import squares_then_sines
 
 pytestmark = pytest.mark.usefixtures("strict_float64")
 
 _PREFIXES = ("calculus.foundations", "calculus.radiance")
-
-
-def _normal(seed, *shape):
-    return jnp.asarray(np.random.default_rng(seed).normal(size=shape))
 
 
 @pytest.mark.parametrize(
@@ -46,8 +43,8 @@ def _normal(seed, *shape):
     ],
 )
 def test_numpys_functions_and_operators_are_followed_both_ways(program, shape):
-    x, u = _normal(3, *shape), _normal(4, *shape)
-    y_bar = _normal(5, *jax.eval_shape(lambda x: program(x, jnp), x).shape)
+    x, u = normal(3, *shape), normal(4, *shape)
+    y_bar = normal(5, *jax.eval_shape(lambda x: program(x, jnp), x).shape)
 
     @jax.jit  # one program instead of many
     def followed(x, u, y_bar):
@@ -74,7 +71,7 @@ def test_numpys_functions_and_operators_are_followed_both_ways(program, shape):
 
 
 def test_the_same_program_runs_on_plain_arrays():
-    x = _normal(0, 2)
+    x = normal(0, 2)
     plain = squares_then_sines(x, numpy_like)
     assert isinstance(plain, jax.Array)
     np.testing.assert_allclose(plain, squares_then_sines(x, jnp), rtol=1e-14)

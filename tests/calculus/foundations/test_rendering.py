@@ -17,6 +17,7 @@ from calculus.radiance.integral import integrate
 from data.load import load
 from nerf.config import read
 from nerf.field import Model
+from tests.calculus.foundations.drawn import between
 from tests.calculus.orders import assert_order
 
 pytestmark = pytest.mark.usefixtures("strict_float64")
@@ -62,7 +63,7 @@ def test_density_ignores_the_view_and_colour_does_not():
     with jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
         model, params = Model.create(config)
         field = model.field(params)
-        x = jax.random.uniform(jax.random.key(0), (4, 3), minval=-1.0)
+        (x,) = between(-1.0, 1.0, 0, (4, 3))
         at, views = jnp.stack([x, x]), jnp.eye(3)[:2]
 
         def both(at, directions):
@@ -99,7 +100,7 @@ def test_differences_of_an_encoding_need_a_step_as_short_as_its_shortest_wave():
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_an_encoding_runs_on_a_sphere_at_constant_speed_and_bends_back(seed):
-    p, L = jax.random.uniform(jax.random.key(seed), (1,), minval=-1.0), 4
+    (p,), L = between(-1.0, 1.0, seed, (1,)), 4
 
     def gamma(p):
         return encode(p, L)

@@ -25,6 +25,7 @@ from calculus.radiance import coarse_and_fine, relu, sigmoid, softplus
 from calculus.radiance.dense import affine_bwd
 from calculus.radiance.photometric import coarse_and_fine_jacobian, squared_error_jacobian
 from calculus.radiance.sampling import by_importance
+from tests.calculus.foundations.drawn import between
 from tests.calculus.orders import assert_order
 
 pytestmark = pytest.mark.usefixtures("strict_float64")
@@ -32,8 +33,7 @@ SEEDS = pytest.mark.parametrize("seed", [0, 1])
 
 
 def drawn(seed, *shapes):
-    keys = jax.random.split(jax.random.key(seed), len(shapes))
-    return [jax.random.uniform(key, shape) for key, shape in zip(keys, shapes, strict=True)]
+    return between(0.0, 1.0, seed, *shapes)
 
 
 @SEEDS

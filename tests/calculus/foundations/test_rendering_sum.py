@@ -22,6 +22,7 @@ from calculus.foundations.rendering.suffix import (
 from calculus.radiance import accumulate, optical_depth, volume_render, weights
 from calculus.radiance.compositing import optical_depth_jacobian, weights_jacobian
 from calculus.radiance.rendering import volume_render_jacobian
+from tests.calculus.foundations.drawn import between, drawn
 from tests.calculus.orders import assert_order
 
 pytestmark = pytest.mark.usefixtures("strict_float64")
@@ -30,13 +31,9 @@ N = 4
 
 
 def ray(seed):
-    keys = jax.random.split(jax.random.key(seed), 4)
-    return (
-        3 * jax.random.uniform(keys[0], (N,)),
-        jax.random.uniform(keys[1], (N,), minval=0.05, maxval=0.7),
-        jax.random.uniform(keys[2], (N, 3)),
-        jax.random.uniform(keys[3], (3,)),
-    )
+    colours, background = between(0.0, 1.0, seed, (N, 3), (3,))
+    (sigma,), (delta,) = between(0.0, 3.0, seed + 1, (N,)), between(0.05, 0.7, seed + 2, (N,))
+    return sigma, delta, colours, background
 
 
 def pixel(sigma, delta, colours, background):
@@ -209,12 +206,7 @@ def test_value_slope_and_curvature_leave_a_remainder_of_third_order():
 @SEEDS
 def test_pushing_a_direction_and_pulling_a_cotangent_meet(seed):
     sigma, delta, colours, background = ray(seed)
-    keys = jax.random.split(jax.random.key(seed + 7), 4)
-    dots = [
-        jax.random.normal(key, v.shape)
-        for key, v in zip(keys, (sigma, colours, background), strict=False)
-    ]
-    C_bar = jax.random.normal(keys[3], (3,))
+    *dots, C_bar = drawn(seed + 7, (N,), (N, 3), (3,), (3,))
     C, C_dot = render_jvp(sigma, delta, colours, background, *dots)
 
     def pushed(primals, tangents):

@@ -18,14 +18,11 @@ from calculus.foundations.reverse_mode import (
     topological_order,
     vjp,
 )
+from tests.calculus.foundations.drawn import normal
 from tests.calculus.foundations.programs import network, parameters, squares_then_sines
 
 pytestmark = pytest.mark.usefixtures("strict_float64")
 SEEDS = pytest.mark.parametrize("seed", [0, 1])
-
-
-def _normal(seed, *shape):
-    return jnp.asarray(np.random.default_rng(seed).normal(size=shape))
 
 
 def _worked_example(x=0.4, y=1.1):
@@ -64,7 +61,7 @@ def test_the_table_has_a_line_for_each_step_with_value_and_adjoint():
 
 @SEEDS
 def test_each_adjoint_is_the_sum_over_the_children(seed):
-    x, y = _normal(seed), _normal(seed + 1)
+    x, y = normal(seed), normal(seed + 1)
     tape, f = _worked_example(x, y)
     bar = tape.pull_back(f)
     x, y, u, v, _ = tape.steps
@@ -79,7 +76,7 @@ def test_each_adjoint_is_the_sum_over_the_children(seed):
 
 @SEEDS
 def test_a_value_used_more_than_once_is_given_the_sum(seed):
-    x = _normal(seed, 3)
+    x = normal(seed, 3)
     (once,) = gradient(lambda x: numpy_like.sum(x * x), x)
     np.testing.assert_allclose(once, 2 * x, rtol=1e-13)
     (thrice,) = gradient(lambda x: numpy_like.sum(x * (x * x) + x), x)
@@ -121,7 +118,7 @@ def test_a_program_may_be_longer_than_pythons_stack():
 
 @SEEDS
 def test_a_sweep_is_a_vector_jacobian_product_of_jax(seed):
-    x, y_bar = _normal(seed, 2), _normal(seed + 1, 3)
+    x, y_bar = normal(seed, 2), normal(seed + 1, 3)
     value, pullback = vjp(lambda x: squares_then_sines(x, numpy_like), x)
     want, pullback_by_jax = jax.vjp(lambda x: squares_then_sines(x, jnp), x)
     np.testing.assert_allclose(value, want, rtol=1e-13)
@@ -141,7 +138,7 @@ def test_a_network_is_pulled_back_to_all_its_parameters(seed):
 
 @SEEDS
 def test_the_two_modes_are_dual(seed):
-    x, x_dot, y_bar = _normal(seed, 2), _normal(seed + 1, 2), _normal(seed + 2, 3)
+    x, x_dot, y_bar = normal(seed, 2), normal(seed + 1, 2), normal(seed + 2, 3)
 
     def program(x):
         return squares_then_sines(x, numpy_like)
@@ -157,7 +154,7 @@ def test_the_two_modes_are_dual(seed):
 
 
 def test_a_program_may_have_several_results_and_some_that_are_constant():
-    x = _normal(0, 2)
+    x = normal(0, 2)
     value, pullback = vjp(lambda x: {"a": x[0] * x[1], "b": jnp.ones(2), "c": x[0]}, x)
     np.testing.assert_allclose(value["a"], x[0] * x[1])
     one = jnp.ones(())
@@ -167,7 +164,7 @@ def test_a_program_may_have_several_results_and_some_that_are_constant():
 
 @SEEDS
 def test_columns_by_forward_mode_and_rows_by_reverse_mode_are_one_jacobian(seed):
-    x = _normal(seed, 2)
+    x = normal(seed, 2)
 
     def program(x):
         return squares_then_sines(x, numpy_like)
@@ -178,13 +175,13 @@ def test_columns_by_forward_mode_and_rows_by_reverse_mode_are_one_jacobian(seed)
 
 
 def _wide_or_tall(m, n):
-    A = _normal(0, m, n)
+    A = normal(0, m, n)
     return lambda x: A @ numpy_like.sin(x)  # two steps, one argument followed in each
 
 
 @pytest.mark.parametrize(("m", "n"), [(1, 6), (6, 1), (3, 4)])
 def test_forward_mode_pays_by_inputs_and_reverse_mode_by_outputs(m, n):
-    f, x = _wide_or_tall(m, n), _normal(1, n)
+    f, x = _wide_or_tall(m, n), normal(1, n)
     trace, tape = forward_mode.Trace(), Tape()
     np.testing.assert_allclose(
         forward_mode.jacobian(f, x, trace), jacobian(f, x, tape), rtol=1e-12, atol=1e-14
@@ -205,7 +202,7 @@ def test_a_sweep_evaluates_no_more_than_one_pull_for_each_use():
 @SEEDS
 def test_the_product_of_a_chain_is_the_same_from_either_end_but_not_its_price(seed):
     sizes = (1, 5, 5, 6)  # a loss last: L is 1 x 5, the first step's Jacobian 5 x 6
-    J = [_normal(seed + k, a, b) for k, (a, b) in enumerate(pairwise(sizes))]
+    J = [normal(seed + k, a, b) for k, (a, b) in enumerate(pairwise(sizes))]
     from_output, from_input = (J[0] @ J[1]) @ J[2], J[0] @ (J[1] @ J[2])
     np.testing.assert_allclose(from_output, from_input, rtol=1e-12, atol=1e-13)
     price_from_output = 1 * 5 * 5 + 1 * 5 * 6
