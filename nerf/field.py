@@ -138,7 +138,9 @@ class Model:
     def create(config: Config) -> tuple["Model", Params]:
         """The model that the config describes, and its parameters as the seed draws them."""
         stages = calculus.by_jax if config.derivatives == "auto" else calculus.radiance
-        first_values, graph = _first_values(config.compiled)
+        pictures = config.data.pictures if config.training.exposure else None
+        hierarchical = config.sampling.strategy == "hierarchical"
+        first_values, graph = _first_values(config.field, hierarchical, pictures)
         return Model(config, graph, stages), first_values(jax.random.key(config.seed))
 
     @property
@@ -152,21 +154,25 @@ class Model:
 
 
 @lru_cache(maxsize=16)
-def _first_values(config: Config) -> tuple[Any, nnx.GraphDef]:
-    """Compiled: key -> the parameters before the first step; and what they are parameters of."""
-    hierarchical = config.sampling.strategy == "hierarchical"
+def _first_values(
+    config: FieldConfig, hierarchical: bool, pictures: int | None
+) -> tuple[Any, nnx.GraphDef]:
+    """Compiled: key -> the parameters before the first step; and what they are parameters of.
+
+    `pictures` is the number of those that have gains of their own.
+    """
     names = ("coarse", "fine") if hierarchical else ("fine",)
 
     def first_values(key: jax.Array) -> Params:
         params: dict[str, Any] = {}
         for k, name in enumerate(names):
-            field = Field(config.field, jax.random.fold_in(key, k))
+            field = Field(config, jax.random.fold_in(key, k))
             params[name] = nnx.to_pure_dict(nnx.state(field))
-        if config.training.exposure:
-            params["exposure"] = jnp.zeros((config.data.pictures, 3))
+        if pictures is not None:
+            params["exposure"] = jnp.zeros((pictures, 3))
         return params
 
-    graph = nnx.graphdef(nnx.eval_shape(lambda: Field(config.field, jax.random.key(0))))
+    graph = nnx.graphdef(nnx.eval_shape(lambda: Field(config, jax.random.key(0))))
     # one program: a dozen small ones, each compiled by itself, take seconds
     return jax.jit(first_values), graph
 

@@ -1,6 +1,5 @@
 """The state of a training: what a step changes, and what it is before the first one."""
 
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
@@ -54,7 +53,7 @@ def start(config: Config) -> tuple[Model, TrainState]:
     """The model, and the state before the first step."""
     model, params = Model.create(config)
     grid = occupancy.full(config.occupancy) if config.sampling.strategy == "occupied" else None
-    moments = _first_moments(config.compiled)(params)
+    moments = _first_moments(params)
     # every state carries the rate of its own step
     rate = jnp.asarray(config.training.learning_rate, moments.hyperparams["learning_rate"].dtype)
     moments = moments._replace(hyperparams={"learning_rate": rate})
@@ -63,10 +62,8 @@ def start(config: Config) -> tuple[Model, TrainState]:
     return model, TrainState(jnp.int32(0), seed, params, moments, grid, average)
 
 
-@lru_cache(maxsize=16)
-def _first_moments(config: Config) -> Any:
-    """Compiled: parameters -> what Adam keeps before the first step."""
-    return jax.jit(optimiser(config).init)
+_first_moments = jax.jit(optimiser(Config()).init)
+"""Compiled: parameters -> what Adam keeps before the first step, but for its learning rate."""
 
 
 def name_of(path: tuple) -> str:

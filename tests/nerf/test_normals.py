@@ -10,12 +10,14 @@ import pytest
 import calculus.by_jax
 from calculus import radiance
 from nerf.cameras import Cameras
+from nerf.field import Model
 from nerf.normals import density_and_slope, normals
 from nerf.render import Renderer
 from nerf.shading import Draws, coarse_to_fine, shade
 from nerf.space import Space
 from nerf.state import start
 from tests.nerf.conftest import small_grid, tiny
+from tests.nerf.test_render import small
 
 SPACES = ("bounded", "forward", "unbounded")
 
@@ -27,8 +29,10 @@ def in_space(config, kind):
 
 def rough(params):
     """Tables as if they had been trained: at first they are all but zero."""
-    keys = iter(jax.random.split(jax.random.key(5), 100))
-    return jax.tree.map(lambda v: v + 0.3 * jax.random.normal(next(keys), v.shape), params)
+    rng = np.random.default_rng(5)
+    return jax.tree.map(
+        lambda v: jnp.asarray(v + 0.3 * rng.normal(size=v.shape).astype(v.dtype)), params
+    )
 
 
 def somewhere(kind, count=40):
@@ -42,15 +46,12 @@ def somewhere(kind, count=40):
 @pytest.mark.parametrize("kind", SPACES)
 def test_the_slope_is_the_differences_of_the_density(kind):
     with jax.enable_x64(True):
-        model, state = start(in_space(small_grid(), kind))
-        params = rough(jax.tree.map(lambda v: v.astype(float), state.params))
-        x, step = jnp.asarray(somewhere(kind)), 1e-6
-        ask = jax.jit(lambda x: density_and_slope(model, params, x))
-        sigma, slope = ask(x)
-        ahead, behind = (
-            np.stack([ask(x + sign * step * jnp.eye(3)[k])[0] for k in range(3)], axis=-1)
-            for sign in (1, -1)
-        )
+        model, params = Model.create(in_space(small_grid(), kind))
+        step, x = 1e-6, somewhere(kind)
+        moves = step * np.concatenate([np.zeros((1, 3)), np.eye(3), -np.eye(3)])[:, None]
+        ask = jax.jit(lambda params, x: density_and_slope(model, params, x))
+        (sigma, *around), (slope, *_) = jax.device_get(ask(rough(params), x + moves))
+    ahead, behind = np.stack(around[:3], -1), np.stack(around[3:], -1)
     assert sigma.shape == (40,) and np.ptp(sigma) > 0.01
     np.testing.assert_allclose(slope, (ahead - behind) / (2 * step), rtol=1e-4, atol=1e-6)
 
@@ -58,20 +59,20 @@ def test_the_slope_is_the_differences_of_the_density(kind):
 @pytest.mark.parametrize("kind", SPACES)
 @pytest.mark.parametrize("make", [small_grid, tiny])
 def test_by_hand_is_by_jax(make, kind):
-    model, state = start(in_space(make(), kind))
-    params, x = rough(state.params), jnp.asarray(somewhere(kind), jnp.float32)
-    by_hand = normals(model, params, x)
-    by_jax = normals(replace(model, stages=calculus.by_jax), params, x)
+    model, params = Model.create(in_space(make(), kind))
+    models = model, replace(model, stages=calculus.by_jax)
+    both = jax.jit(lambda params, x: [normals(of, params, x) for of in models])
+    by_hand, by_jax = both(rough(params), somewhere(kind).astype(np.float32))
     np.testing.assert_allclose(by_hand, by_jax, atol=2e-4)
     np.testing.assert_allclose(np.linalg.norm(by_hand, axis=-1), 1, rtol=1e-5)
 
 
 def test_device_coordinates_and_back():
     space = Space("forward", 32, slope=(0.7, 0.5))
-    x = jnp.asarray(somewhere("forward"), jnp.float32)
-    place = space.place(x, radiance)
+    x = somewhere("forward").astype(np.float32)
+    place = jax.jit(lambda x: space.place(x, radiance))(x)
     assert (np.abs(place[:, 2]) < 1).all()
-    np.testing.assert_allclose(space.world(place), x, rtol=1e-5)
+    np.testing.assert_allclose(jax.jit(space.world)(place), x, rtol=1e-5)
 
 
 @pytest.mark.usefixtures("float64")  # in float32 rounding moves fine samples
@@ -86,34 +87,42 @@ def test_a_picture_of_normals_is_their_weighted_sum(config, photographs):
     assert seen.normal.shape == (len(at), 3) and plain.normal is None
     np.testing.assert_array_equal(seen.samples, plain.samples)
 
-    space = Space.of(config)
-    origin, direction = Cameras.of(view).rays(jnp.zeros(len(at), jnp.int32), jnp.asarray(at))
-    white = jnp.ones_like(origin)
+    @jax.jit
+    def summed(params, at):
+        """Lengths of all intervals, the sums of their normals, and opacity."""
+        space = Space.of(config)
+        origin, direction = Cameras.of(view).rays(jnp.zeros(len(at), jnp.int32), at)
+        white = jnp.ones_like(origin)
+        if state.grid is None:
+            draws = Draws.of(config, len(at), None)
+            _, t, delta = coarse_to_fine(model, params, origin, direction, direction, white, draws)
+        else:  # the grid is full: every step of the way through the cube
+            near, far = space.interval(origin, direction)
+            t = space.distance(near[:, None], jnp.arange(config.sampling.steps)[None, :] + 0.5)
+            delta = jnp.where(t < far[:, None], space.length(jnp.zeros(1)), 0.0)
+        points = origin[:, None] + t[..., None] * direction[:, None]
+        pixels, sigma = shade(
+            model.field(params), origin, direction, direction, t, delta, white, space, radiance
+        )
+        w, _ = calculus.by_jax.weights(sigma * delta)
+        normal = jnp.einsum("ri,rik->rk", w, normals(model, params, points))
+        return delta, normal, pixels.opacity
+
+    delta, normal, opacity = jax.device_get(summed(params, at))
     if state.grid is None:
-        draws = Draws.of(config, len(at), None)
-        _, t, delta = coarse_to_fine(model, params, origin, direction, direction, white, draws)
-        assert (seen.samples == t.shape[1] + config.sampling.coarse).all()
-    else:  # the grid is full: every step of the way through the cube
-        near, far = space.interval(origin, direction)
-        t = space.distance(near[:, None], jnp.arange(config.sampling.steps)[None, :] + 0.5)
-        delta = jnp.where(t < far[:, None], space.length(jnp.zeros(1)), 0.0)
+        assert (seen.samples == delta.shape[1] + config.sampling.coarse).all()
+    else:
         assert (seen.samples <= (delta > 0).sum(-1)).all() and seen.samples.max() > 8
-    points = origin[:, None] + t[..., None] * direction[:, None]
-    pixels, sigma = shade(
-        model.field(params), origin, direction, direction, t, delta, white, space, radiance
-    )
-    w, _ = calculus.by_jax.weights(sigma * delta)
-    expected = jnp.einsum("ri,rik->rk", w, normals(model, params, points))
-    np.testing.assert_allclose(seen.normal, expected, atol=3e-4)
-    np.testing.assert_allclose(seen.opacity, pixels.opacity, atol=3e-4)
+    np.testing.assert_allclose(seen.normal, normal, atol=3e-4)
+    np.testing.assert_allclose(seen.opacity, opacity, atol=3e-4)
     assert np.linalg.norm(seen.normal, axis=-1).max() > 0.05
 
 
 def test_places_of_a_picture_are_its_pixels(config, photographs):
     model, state = start(config)
-    view, renderer = photographs.camera(2), Renderer(model, "black")
+    view, renderer = small(photographs.camera(2)), Renderer(model)
     whole = renderer.picture(state.params, state.grid, view)
-    y, x = np.array([0, 7, 30, 49]), np.array([3, 49, 20, 0])
+    y, x = np.array([0, 7, 9, 15]), np.array([3, 15, 6, 0])
     at = np.stack([x, y], axis=-1).astype(np.float32) + np.float32(0.5)
     some = renderer.pixels(state.params, state.grid, at, Cameras.of(view))
     np.testing.assert_allclose(some.colour, whole.colour[y, x], atol=1e-6)
@@ -135,4 +144,4 @@ def test_an_exception_of_the_listener_ends_it(config, photographs):
         raise InterruptedError
 
     with pytest.raises(InterruptedError):
-        Renderer(model).picture(state.params, state.grid, photographs.camera(0), gone)
+        Renderer(model).picture(state.params, state.grid, small(photographs.camera(0)), gone)
