@@ -1,6 +1,7 @@
 """The occupancy grid: it finds what is there, forgets what is gone, and rays skip the rest."""
 
 from dataclasses import replace
+from functools import cache
 
 import jax
 import jax.numpy as jnp
@@ -19,14 +20,21 @@ def ball(x, radius=0.5):
     return jnp.where(jnp.linalg.norm(x, axis=-1) < radius, 50.0, 0.0)
 
 
-def learned(density, seed=0, rounds=1, everywhere=True, grid=None):
-    one_round = jax.jit(
-        lambda grid, key: occupancy.update(grid, density, key, CONFIG, everywhere, SPACE)
-    )
-    grid = grid or occupancy.full(CONFIG)
-    for k in range(rounds):
-        grid = one_round(grid, jax.random.fold_in(jax.random.key(seed), k))
-    return grid
+@cache
+def _rounds(density, everywhere, config):
+    """Compiled: grid, seed, number of rounds -> the grid after them, in numpy."""
+
+    def one(k, at):
+        grid, seed = at
+        key = jax.random.fold_in(jax.random.key(seed), k)
+        return occupancy.update(grid, density, key, config, everywhere, SPACE), seed
+
+    return jax.jit(lambda grid, seed, rounds: jax.lax.fori_loop(0, rounds, one, (grid, seed))[0])
+
+
+def learned(density, seed=0, rounds=1, everywhere=True, grid=None, config=CONFIG):
+    grid = jax.tree.map(jnp.asarray, grid) if grid else occupancy.full(config)
+    return jax.device_get(_rounds(density, everywhere, config)(grid, seed, rounds))
 
 
 def middles():
@@ -44,7 +52,7 @@ def test_it_finds_a_ball(seed):
 
 
 def test_axes_are_not_mixed_up():
-    grid = learned(lambda x: jnp.where((x[:, 0] > 0) & (x[:, 2] < -0.5), 10.0, 0.0))
+    grid = learned(lambda x: 10.0 * ((x[:, 0] > 0) & (x[:, 2] < -0.5)))
     x = middles()
     np.testing.assert_array_equal(grid.occupied, (x[..., 0] > 0) & (x[..., 2] < -0.5))
 
@@ -65,23 +73,23 @@ def test_partial_updates_find_what_appears():
 
 
 @pytest.mark.parametrize("everywhere", [True, False])
-@pytest.mark.parametrize("at_once", [7, 100, 1024, 2**20])
-def test_cells_asked_in_portions_are_found_to_the_bit(at_once, everywhere):
+def test_cells_asked_in_portions_are_found_to_the_bit(everywhere):
     """Though 100 divides neither the 4,096 cells nor the 2,048 of a partial update."""
 
     def density(x):
         return jnp.exp(3 * jnp.sin(7 * x[..., 0]) * x[..., 1] - x[..., 2] ** 2)
 
-    key, before = jax.random.key(3), learned(ball)
-    whole, portions = (
-        jax.jit(lambda grid, n=n: occupancy.update(
-            grid, density, key, replace(CONFIG, at_once=n), everywhere, SPACE
-        ))(before)
-        for n in (None, at_once)
-    )  # fmt: skip
+    @jax.jit
+    def in_portions(grid):
+        portions = (replace(CONFIG, at_once=n) for n in (None, 7, 100, 1024, 2**20))
+        given = grid, density, jax.random.key(3)
+        return [occupancy.update(*given, config, everywhere, SPACE) for config in portions]
+
+    whole, *portions = jax.device_get(in_portions(learned(ball)))
     assert len(np.unique(whole.depth)) > 500
-    np.testing.assert_array_equal(portions.depth, whole.depth)
-    np.testing.assert_array_equal(portions.occupied, whole.occupied)
+    for found in portions:
+        np.testing.assert_array_equal(found.depth, whole.depth)
+        np.testing.assert_array_equal(found.occupied, whole.occupied)
 
 
 def test_depth_is_that_of_one_step():
@@ -133,6 +141,11 @@ def bits_of(words):
     )
 
 
+find = jax.jit(occupancy.find, static_argnums=4)
+select = jax.jit(occupancy.select)
+distance = jax.jit(occupancy.distance, static_argnums=4)
+
+
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize(
     ("steps", "part", "seed"), [(48, 0.5, 0), (48, 1.0, 1), (100, 0.1, 2), (32, 0.3, 3)]
@@ -141,10 +154,8 @@ def test_find_is_a_march_of_one_step_at_a_time(steps, part, seed):
     occupied = np.random.default_rng(seed).random((7, 7, 7)) < part
     origin, direction = some_rays(seed)
     jitter = np.random.default_rng(seed + 10).random(len(origin))
-    grid = occupancy.Occupancy(jnp.zeros((7, 7, 7)), jnp.asarray(occupied))
-    found = occupancy.find(
-        grid, *map(jnp.asarray, (origin, direction, jitter)), Space("bounded", steps)
-    )
+    grid = occupancy.Occupancy(np.zeros((7, 7, 7)), occupied)
+    found = jax.device_get(find(grid, origin, direction, jitter, Space("bounded", steps)))
     bits = bits_of(found.words)
     assert found.words.shape == (len(origin), -(-steps // 32))
     for r, given in enumerate(zip(origin, direction, jitter, strict=True)):
@@ -166,15 +177,15 @@ def test_select_counts_bits_as_python_does():
     where = [np.flatnonzero(row) for row in bits_of(WORDS)]
     pairs = [(r, q, step) for r, steps in enumerate(where) for q, step in enumerate(steps)]
     ray, rank, expected = np.array(pairs, np.int32).T
-    found = occupancy.select(jnp.asarray(WORDS), jnp.asarray(ray), jnp.asarray(rank))
+    found = select(WORDS, ray, rank)
     np.testing.assert_array_equal(found, expected)
 
 
-@pytest.mark.parametrize("beyond", [0, 1, 40, 2**20])
-def test_select_beyond_the_last_bit_stays_in_the_ray(beyond):
-    rank = bits_of(WORDS).sum(axis=1).astype(np.int32) + beyond
-    ray = np.arange(len(WORDS), dtype=np.int32)
-    found = np.asarray(occupancy.select(jnp.asarray(WORDS), jnp.asarray(ray), jnp.asarray(rank)))
+def test_select_beyond_the_last_bit_stays_in_the_ray():
+    beyond = np.int32([[0, 1, 40, 2**20]])
+    rank = bits_of(WORDS).sum(axis=1, dtype=np.int32)[:, None] + beyond
+    ray = np.indices(rank.shape, np.int32)[0]
+    found = np.asarray(select(WORDS, ray.ravel(), rank.ravel()))
     assert (found >= 0).all() and (found < 96).all()
 
 
@@ -182,35 +193,38 @@ def test_select_beyond_the_last_bit_stays_in_the_ray(beyond):
 def test_samples_lie_in_occupied_cells_and_add_up_to_their_length(seed):
     """In float32, as training has it; what is occupied is measured by a march of fine steps."""
     grid = learned(ball, rounds=6)
-    origin, direction = map(jnp.float32, some_rays(seed))
+    origin, direction = map(np.float32, some_rays(seed))
     rays, steps = len(origin), 1000
-    space = Space("bounded", steps)
-    jitter = jax.random.uniform(jax.random.key(seed), (rays,))
-    found = occupancy.find(grid, origin, direction, jitter, space)
+    space, jitter = Space("bounded", steps), np.random.default_rng(seed).random(rays, np.float32)
+    found = find(grid, origin, direction, jitter, space)
     counts = np.asarray(found.counts)
-    ray = np.repeat(np.arange(rays, dtype=np.int32), counts)
-    rank = np.concatenate([np.arange(n, dtype=np.int32) for n in counts])
-    t, _, _ = occupancy.distance(found, jnp.asarray(ray), jnp.asarray(rank), jitter, space)
+    of_all = np.indices((rays, steps), np.int32)
+    ray, rank = (v[of_all[1] < counts[:, None]] for v in of_all)
+    t = np.asarray(distance(found, *(v.ravel() for v in of_all), jitter, space)[0])
+    t = t.reshape(rays, steps)[ray, rank]
     assert 5 < (counts > 0).sum() < rays
-    x = np.asarray(origin)[ray] + np.asarray(t)[:, None] * np.asarray(direction)[ray]
+    x = origin[ray] + t[:, None] * direction[ray]
     cell = np.clip(((x + 1) * 8).astype(int), 0, 15)
-    assert np.asarray(grid.occupied)[tuple(cell.T)].mean() > 0.999
+    assert grid.occupied[tuple(cell.T)].mean() > 0.999
     assert (np.diff(t)[np.diff(ray) == 0] > 0).all()
     fine = np.linspace(0, 6, 60001)[:-1]
     for k in np.flatnonzero(counts)[:12]:
-        points = np.asarray(origin[k]) + fine[:, None] * np.asarray(direction[k])
+        points = origin[k] + fine[:, None] * direction[k]
         within = (np.abs(points) < 1).all(-1)
         at = np.clip(((points + 1) * 8).astype(int), 0, 15)
-        length = (np.asarray(grid.occupied)[tuple(at.T)] & within).mean() * 6
+        length = (grid.occupied[tuple(at.T)] & within).mean() * 6
         np.testing.assert_allclose(counts[k] * 2 * np.sqrt(3) / steps, length, atol=0.02)
 
 
 def test_distances_are_where_the_steps_look():
-    words = jnp.asarray([[0b1010_0001, 0b1], [0, 0b100]], jnp.uint32)
-    found = occupancy.Found(jnp.float32([1.5, 0.0]), words, jnp.int32([4, 1]))
-    jitter = jnp.float32([0.25, 0.75])
-    ray, rank = jnp.int32([0, 0, 0, 0, 1]), jnp.int32([0, 1, 2, 3, 0])
-    t, _, _ = occupancy.distance(found, ray, rank, jitter, Space("bounded", 64))
+    words = np.uint32([[0b1010_0001, 0b1], [0, 0b100]])
+    found = occupancy.Found(np.float32([1.5, 0.0]), words, np.int32([4, 1]))
+    ray, rank, jitter = (
+        np.int32([0, 0, 0, 0, 1]),
+        np.int32([0, 1, 2, 3, 0]),
+        np.float32([0.25, 0.75]),
+    )
+    t, _, _ = distance(found, ray, rank, jitter, Space("bounded", 64))
     steps = np.array([0.25, 5.25, 7.25, 32.25, 34.75]) * 2 * np.sqrt(3) / 64
     begins = np.array([1.5, 1.5, 1.5, 1.5, 0.0])
     np.testing.assert_allclose(t, begins + steps, rtol=1e-6)
@@ -218,11 +232,6 @@ def test_distances_are_where_the_steps_look():
 
 def test_the_threshold_bends_to_an_empty_scene():
     """At the start all is thin: the mean keeps the densest part occupied."""
-    grid = learned(lambda x: 1e-3 * (x[:, 0] > 0))
-    assert 0.4 < float(grid.occupied.mean()) < 0.6
-    strict = replace(CONFIG, threshold=1e-9)
-    key = jax.random.key(0)
-    grid = occupancy.update(
-        occupancy.full(strict), lambda x: 1e-3 * (x[:, 0] > 0), key, strict, True, SPACE
-    )
-    assert 0.4 < float(grid.occupied.mean()) < 0.6
+    for config in (CONFIG, replace(CONFIG, threshold=1e-9)):
+        grid = learned(lambda x: 1e-3 * (x[:, 0] > 0), config=config)
+        assert 0.4 < grid.occupied.mean() < 0.6
