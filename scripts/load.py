@@ -32,7 +32,7 @@ from data.load import load
 from nerf import paths
 from nerf.cli.scenes import bundled
 from nerf.cli.train import train_run
-from nerf.config import Config, write
+from nerf.config import Config
 from nerf.machine import prepare
 from nerf.viewer.poses import fov_of
 from scripts.browser import served
@@ -121,9 +121,8 @@ def frames(count: int) -> Verdict:
     """Renders so many frames in a process of its own, and looks at its memory meanwhile."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write(tiny(bundled("marbles"), folder / "run", 200), folder / "tiny.toml")
+        train_run(tiny(bundled("marbles"), folder / "run", 200))
         command = [sys.executable, "-m", "nerf.cli"]
-        subprocess.run([*command, "train", folder / "tiny.toml"], check=True)
         film = folder / "film" / "orbit.mp4"
         film.parent.mkdir()
         asked = ["--out", film, "--frames", count, "--resolution", "48x48"]
