@@ -34,11 +34,10 @@ def spoilt(run: Path, step: int, how: str, rng: random.Random) -> None:
     data.write_bytes(bytes(content))
 
 
-@pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("how", ["flipped", "truncated", "gone"])
-def test_a_broken_checkpoint_gives_way_to_the_one_before(saved_twice, tmp_path, how, seed, capsys):
+def test_a_broken_checkpoint_gives_way_to_the_one_before(saved_twice, tmp_path, how, capsys):
     copy = shutil.copytree(saved_twice, tmp_path / "copy")
-    spoilt(copy, 40, how, random.Random(seed))
+    spoilt(copy, 40, how, random.Random(0))
     opened = open_run(copy)
     said = capsys.readouterr().out
     assert "warning  checkpoint 40: broken: " in said and "the one of step 20 is used" in said

@@ -1,5 +1,7 @@
 """The profile of a step: every stage once, on what the step gives it."""
 
+from unittest.mock import patch
+
 import jax
 
 from nerf import profile
@@ -8,9 +10,9 @@ from tests.nerf.conftest import prepared, small_grid
 STAGES = ("draw", "march", "encode", "trunk", "head", "composite", "optimiser")
 
 
-def test_every_stage_is_timed_and_has_a_floor(photographs, monkeypatch):
-    monkeypatch.setattr(profile, "TRAINED_FIRST", 9)
-    monkeypatch.setattr(profile, "bandwidth", lambda seconds_of: 1e10)
+@patch.object(profile, "TRAINED_FIRST", 9)
+@patch.object(profile, "bandwidth", lambda seconds_of: 1e10)
+def test_every_stage_is_timed_and_has_a_floor(photographs):
     runs = []
 
     def seconds_of(run):
