@@ -51,11 +51,7 @@ def test_a_written_config_reads_back(file, tmp_path):
         ("scene = 3", "scene = 3: must be a path"),
         ("[field]\nencoding = 'hsah'", "one of hash, positional; did you mean 'hash'?"),
         ("[field]\nview = 'sines'", "must be one of harmonics, positional"),
-        ("[field]\nlevels = 0", "field.levels is 0: it must be from 1 to 64"),
-        ("[field]\ncoarsest = 1", "field.coarsest is 1"),
         ("[field]\nfinest = 100000", "field.finest is 100000"),
-        ("[field]\nlog2_rows = 29", "field.log2_rows is 29"),
-        ("[field]\nharmonics = 5", "field.harmonics is 5"),
         ("[training]\nschedule = 'drop'", "one of drops, exponential; did you mean 'drops'?"),
         ("[training]\nsamples = 0", "training.samples is 0: it must be from 1 to"),
         (
@@ -68,11 +64,9 @@ def test_a_written_config_reads_back(file, tmp_path):
             '[field]\nbackdrop = true\n[sampling]\nstrategy = "hierarchical"',
             "field.backdrop is for sampling.strategy occupied",
         ),
-        ("[occupancy]\ndecay = 1.5", "occupancy.decay is 1.5"),
         ("[training]\nbeta1 = 1.0", "training.beta1 is 1.0"),
         ("[training]\nlearning_rate = inf", "training.learning_rate is inf"),
         ("[data]\nbound = nan", "data.bound is nan"),
-        ("seed = -1", "seed is -1"),
         ("steps = ", "not a TOML file"),
     ],
 )

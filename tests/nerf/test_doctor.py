@@ -1,15 +1,17 @@
 """The doctor: each warning comes when its cause is there, and names what mends it."""
 
+from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 
-from nerf import cli
 from nerf.check.run import Parameter
 from nerf.doctor import device, limits, programs, self_test, versions
 from nerf.doctor.finding import Finding, code
-from tests.nerf.conftest import ROOT
+from tests.nerf.commands import mistake, nerf
+from tests.nerf.conftest import ROOT, small_grid
 
 GIB = 2**30
 HERE = Path("runs")
@@ -168,14 +170,13 @@ def test_a_codec_that_fails_says_why(monkeypatch):
     assert programs.encoded(".webp") != ""
 
 
-def test_the_command_looks_the_machine_over(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(self_test, "SECONDS", 0.0)
-    monkeypatch.setattr(self_test, "LEAST", 1)
-    monkeypatch.setattr("shutil.which", lambda name: None)
+def test_the_command_looks_the_machine_over(tmp_path, capsys):
     folder = tmp_path / "not" / "yet"
-    with pytest.raises(SystemExit) as end:
-        cli.main(["doctor", "--run", str(folder)])
-    assert end.value.code == 0
+    small = self_test.small()
+    small = replace(small, field=replace(small.field, levels=1))
+    few = {"SECONDS": 0.0, "LEAST": 1, "Config": small_grid, "small": lambda: small}
+    with patch.multiple(self_test, **few), patch("shutil.which", lambda name: None):
+        assert nerf("doctor", "--run", folder) == 0
     said = capsys.readouterr().out
     for what in (
         "Python", "jax", "jaxlib", "flax", "optax", "device", "driver", "precision", "programs",
@@ -188,6 +189,4 @@ def test_the_command_looks_the_machine_over(tmp_path, capsys, monkeypatch):
 
 
 def test_a_mistake_in_a_flag_is_one(capsys):
-    with pytest.raises(SystemExit) as end:
-        cli.main(["doctor", "--folder", "runs"])
-    assert end.value.code == 2 and "unknown option" in capsys.readouterr().err
+    assert "unknown option" in mistake(capsys, "doctor", "--folder", "runs")

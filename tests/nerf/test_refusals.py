@@ -1,24 +1,18 @@
 """Sizes that can't be: refused before anything is made, in one line that says why, exit code 2."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from data.errors import InputError
-from data.load import load
 from data.scene import Split
-from nerf import cli, memory
+from nerf import memory
 from nerf.config import Config, check, read
 from nerf.plan import fit
+from tests.nerf.commands import MARBLES, mistake
 
-MARBLES = Path(__file__).parents[2] / "data" / "scenes" / "marbles"
-
-
-@pytest.fixture(scope="module")
-def split():
-    return load(MARBLES, downscale=4).splits["train"]
+MARBLES_SMALL = ["--scene", MARBLES, "--data.downscale", "4"]
 
 
 def changed(**sections) -> Config:
@@ -26,16 +20,6 @@ def changed(**sections) -> Config:
     return replace(
         config, **{name: replace(getattr(config, name), **to) for name, to in sections.items()}
     )
-
-
-def mistake(capsys, *arguments) -> str:
-    """The one line that a command ends in."""
-    with pytest.raises(SystemExit) as end:
-        cli.main(["train", "--scene", str(MARBLES), "--data.downscale", "4", *arguments])
-    said = capsys.readouterr().err
-    assert end.value.code == 2
-    assert said.startswith("nerf: ") and said.count("\n") == 1, said
-    return said
 
 
 @pytest.mark.parametrize(
@@ -119,13 +103,13 @@ def test_what_memory_can_t_hold_is_refused_before_it_is_made(
 ):
     monkeypatch.setattr(memory, "available", lambda: 3 * 2**30)
     run = tmp_path / "run"
-    said = mistake(capsys, "--run", str(run), *arguments)
+    said = mistake(capsys, "train", *MARBLES_SMALL, "--run", run, *arguments)
     assert "GiB of memory, a tenth more to be safe; the device has 3 GiB" in said
     assert f"{most} " in said and advice in said
     assert not run.exists(), "nothing is left behind"
 
 
-def test_pictures_count_too(split, monkeypatch):
+def test_pictures_count_too(monkeypatch):
     many = 2**14
     huge = Split(
         names=("one",) * many,
@@ -138,11 +122,11 @@ def test_pictures_count_too(split, monkeypatch):
         fit.fitted(Config(), huge)
 
 
-def test_a_device_that_does_not_say_is_not_judged(split, monkeypatch):
+def test_a_device_that_does_not_say_is_not_judged(photographs, monkeypatch):
     monkeypatch.setattr(memory, "available", lambda: 0)
     config = changed(field={"levels": 64, "log2_rows": 28})
     chosen = changed(training={"tables": "replicated"}, field={"levels": 64, "log2_rows": 28})
-    assert fit.fitted(config, split) == chosen, "only the place of the tables is chosen"
+    assert fit.fitted(config, photographs) == chosen, "only the place of the tables is chosen"
 
 
 def test_the_device_says_how_much_it_has():
