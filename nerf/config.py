@@ -218,10 +218,15 @@ class Config:
     def compiled(self) -> "Config":
         """The settings that programs are compiled for; those of one run alone as by default."""
         default = Config()
-        run = "scene run steps max_seconds seed check_every memory evaluate on_nan".split()
-        training = (
-            "learning_rate schedule final_learning_rate restarts checkpoint_seconds checkpoints"
-        ).split()
+        run = [
+            "scene", "run", "steps", "max_seconds", "seed", "check_every", "memory", "evaluate",
+            "on_nan",
+        ]  # fmt: skip
+        training = [
+            "learning_rate", "schedule", "final_learning_rate", "restarts", "checkpoint_seconds",
+            "checkpoints",
+        ]  # fmt: skip
+        data = ["downscale", "bound", *(() if self.training.exposure else ["pictures"])]
 
         def as_by_default(section, other, names):
             return dataclasses.replace(section, **{name: getattr(other, name) for name in names})
@@ -230,6 +235,7 @@ class Config:
             as_by_default(self, default, run),
             # both: steps are taken by hand, and compared in a program of its own
             derivatives="hand" if self.derivatives == "both" else self.derivatives,
+            data=as_by_default(self.data, default.data, data),
             training=as_by_default(self.training, default.training, training),
         )
 
