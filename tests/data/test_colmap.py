@@ -299,6 +299,7 @@ def test_unknown_model_number(scene):
         ("images", "20 1 0 0 0 1 2 3 1", "a picture is"),
         ("images", "20 1 0 0 0 1 2 x 1 a.png", "are not all numbers"),
         ("images", "20 1 0 0 0 1 2 3 1.5 a.png", "are not all numbers"),
+        ("images", f"20 1 0 0 0 1 2 {'3' * 61} 1 a.png", "are not all numbers"),
     ],
 )
 def test_bad_line(scene, file, line, said):

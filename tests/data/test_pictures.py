@@ -167,8 +167,12 @@ def test_exr_compressed(tmp_path, compression):
     subprocess.run([*command, "-compression", compression, packed], check=True)
     wanted, found = read_all([plain, packed])
     np.testing.assert_array_equal(found, wanted)
-    packed.write_bytes(packed.read_bytes()[:-1])
+    whole = packed.read_bytes()
+    packed.write_bytes(whole[:-1])
     assert "cut off" in refusal(read_all, [packed])
+    if compression != "rle":  # which has no sum to check
+        packed.write_bytes(whole[:-20] + b"\x80" * 20)
+        assert "can't be decoded as a picture: " in refusal(read_all, [packed])
 
 
 def test_exr_alpha_is_divided_out(tmp_path):
@@ -187,7 +191,13 @@ def test_exr_broken(tmp_path):
         assert "cut off" in refusal(read_all, [file])
     file.write_bytes(whole[:5] + b"\x10" + whole[6:])
     assert "several parts" in refusal(read_all, [file])
-    for broken in (b"", b"v/1\x01", whole[:60], whole.replace(b"displayWindow", b"displayWindoe")):
+    name = b"compression\0compression\0\1\0\0\0"
+    file.write_bytes(whole.replace(name + b"\0", name + b"\x63"))
+    assert "cut off or broken" in refusal(read_all, [file])
+    window = struct.pack("<4i", 0, 0, 4, 5)
+    turned = whole.replace(window, struct.pack("<4i", 4, 0, 0, 5))
+    misnamed = whole.replace(b"displayWindow", b"displayWindoe")
+    for broken in (b"", b"v/1\x01", whole[:60], misnamed, turned):
         file.write_bytes(broken)
         assert "not the header of an EXR" in refusal(size_of, file)
     file = write_exr(tmp_path / "a.exr", np.full((6, 5, 4), np.nan))
