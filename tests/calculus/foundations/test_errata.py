@@ -13,6 +13,7 @@ import pytest
 from calculus.foundations import conventions
 from calculus.foundations.elementwise import multiply, operators, vector_chain_rule, y_sin_of_sum
 from calculus.foundations.identities import density, forms, inverse, traces
+from calculus.foundations.identities.expansion import identity_plus
 from calculus.foundations.jacobians import curves
 from calculus.foundations.matrices.gram import gram_tangent
 from calculus.foundations.matrices.linear_map import apply_matrix_jacobian
@@ -64,6 +65,10 @@ def test_transpose():
     _, right = jax.jvp(lambda A: A.T @ A, (A,), (A_dot,))
     assert_refuted(A.T @ A_dot + A_dot @ A, right)
     close(gram_tangent(A, A_dot), right, rtol=1e-12)
+    # M_21 in row 1 (E-L3-07), where no determinant tells
+    pushed = identity_plus(jnp.asarray(0.1), A)
+    assert_refuted(pushed.T, pushed)
+    close(pushed, np.eye(3) + 0.1 * np.asarray(A), rtol=1e-12)
     X, a, b = np.ones((4, 2)), np.ones(3), np.ones(4)
     shape = jax.eval_shape(jax.jacrev(lambda X: X[:3] * X[0, 0]), X).shape
     assert shape == conventions.derivative_shape((3, 2), X.shape) != (4, 2, 3, 2)
