@@ -103,11 +103,11 @@ def settled(page: Page, quiet: float = 1.0) -> UInt8[np.ndarray, "h w 3"]:
     return last
 
 
-def drag(page: Page, by: tuple[float, float], start: tuple[float, float]) -> None:
+def drag(page: Page, by: tuple[float, float], start: tuple[float, float], moves: int = 8) -> None:
     """Drags with the left button, as a hand does: in several moves."""
     page.mouse.move(*start)
     page.mouse.down()
-    page.mouse.move(start[0] + by[0], start[1] + by[1], steps=8)
+    page.mouse.move(start[0] + by[0], start[1] + by[1], steps=moves)
     page.mouse.up()
 
 

@@ -95,14 +95,15 @@ def pytest_runtest_teardown(item, nextitem):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Keeps together on one worker what shares programs and fixtures: a rule, else a file.
+    """Keeps together on one worker what shares programs and fixtures: a rule, a run, else a file.
 
     Rules are many and short, so they come last: both workers are busy to the end.
     """
     for item in items:
         given = item.callspec.params if hasattr(item, "callspec") else {}
         rule = given["mutant"].rule if "mutant" in given else getattr(given.get("rule"), "name", "")
-        item.add_marker(pytest.mark.xdist_group(rule or item.nodeid.split("::")[0]))
+        small = "small_run" if "small_run" in getattr(item, "fixturenames", ()) else ""
+        item.add_marker(pytest.mark.xdist_group(rule or small or item.nodeid.split("::")[0]))
     items.sort(key=lambda item: item.path.is_relative_to(CALCULUS))
 
 

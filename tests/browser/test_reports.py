@@ -1,22 +1,10 @@
 """What `nerf eval` and `nerf compare` write, opened from the disk."""
 
-import shutil
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from scripts.browser import picture, until
-from tests.browser.conftest import nerf
-
-
-@pytest.fixture(scope="module")
-def compared(evaluated, tmp_path_factory) -> Path:
-    """A page about a run and its copy."""
-    folder = tmp_path_factory.mktemp("compared")
-    shutil.copytree(evaluated, folder / "copy")
-    nerf("compare", evaluated, folder / "copy", "--out", folder / "page.html")
-    return folder / "page.html"
 
 
 def opened_from_the_disk(page, watch, file: Path):
@@ -54,17 +42,13 @@ def held_sortable(page, head: str) -> None:
         assert column(page, head) == expected
 
 
-def test_the_page_of_an_evaluation(page, watch, evaluated):
-    opened_from_the_disk(page, watch, evaluated / "eval" / "index.html")
+def test_the_page_of_an_evaluation(page, watch, made):
+    opened_from_the_disk(page, watch, made.evaluation)
     assert "marbles" in page.title()
     held_sortable(page, "PSNR, dB")
-    curve = page.locator("svg.chart").first
-    curve.scroll_into_view_if_needed()
+    page.locator("svg.chart").first.scroll_into_view_if_needed()
     assert np.ptp(picture(page, "svg.chart")) > 100
-
-
-def test_a_picture_of_an_evaluation_is_enlarged_and_slid(page, watch, evaluated):
-    opened_from_the_disk(page, watch, evaluated / "eval" / "index.html")
+    # a picture is enlarged and slid
     page.locator("article.view a[data-name]").nth(1).click()
     page.locator("#larger").wait_for()
     until(page, lambda: page.evaluate("document.getElementById('under').naturalWidth") > 0, "it")
@@ -77,9 +61,9 @@ def test_a_picture_of_an_evaluation_is_enlarged_and_slid(page, watch, evaluated)
     page.locator("#larger").wait_for(state="hidden")
 
 
-def test_the_page_of_a_comparison(page, watch, compared):
-    opened_from_the_disk(page, watch, compared)
-    assert watch.requests == [compared.as_uri()], "one file, its pictures inside"
+def test_the_page_of_a_comparison(page, watch, made):
+    opened_from_the_disk(page, watch, made.comparison)
+    assert watch.requests == [made.comparison.as_uri()], "one file, its pictures inside"
     shown = page.locator("article.view img")
     assert shown.count() >= 3
     shown.first.scroll_into_view_if_needed()

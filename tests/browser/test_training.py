@@ -7,13 +7,12 @@ import numpy as np
 import pytest
 import viser
 
-from scripts.browser import Watch, picture, served, until
+from scripts.browser import picture, served, until
 from scripts.panel import LONG, SHARP, press
-from tests.browser.conftest import FLAGS, WINDOW
-from tests.nerf.conftest import MARBLES
+from tests.nerf.commands import SMALL
 
-STEPS = 3000
-FAST = ["--training.samples", "2048", "--training.rays", "256"]
+STEPS = 2000
+FAST = ["--training.samples", "512", "--training.rays", "64"]
 STEP = re.compile(r"Step (\d+)")
 LINE = re.compile(r"Step (\d+), loss")
 NOISE = """([address, protocol]) => new Promise(done => {
@@ -26,7 +25,7 @@ NOISE = """([address, protocol]) => new Promise(done => {
 @pytest.fixture
 def training(path_of_browser, tmp_path):
     run = tmp_path / "run"
-    told = ["--scene", MARBLES, *FLAGS, *FAST, "--steps", STEPS, "--run", run]
+    told = [*SMALL, *FAST, "--steps", STEPS, "--run", run]
     with served("train", *told, "--view", "--port", 0) as training:
         yield training, run
 
@@ -36,33 +35,27 @@ def step_of(page) -> int:
     return int(LINE.search(page.get_by_text(LINE).inner_text())[1])
 
 
-def test_it_is_watched_paused_and_goes_on_alone(browser, training):
+def test_it_is_watched_paused_and_goes_on_alone(page, watch, training):
     process, run = training
-    context = browser.new_context(viewport=WINDOW)
-    page = context.new_page()
-    watch = Watch.over(page)
     page.goto(process.address)
     page.get_by_text(LINE).wait_for(timeout=1000 * LONG)
     press(page, "Pause")
     page.get_by_role("button", name="Resume", exact=True).wait_for()
     page.get_by_text("Paused.").wait_for()
-    page.wait_for_timeout(2500)  # the step it was at ends, and the page looks once a second
-    first = step_of(page)
-    logged = len((run / "metrics.jsonl").read_text().splitlines())
-    page.wait_for_timeout(2500)
-    assert step_of(page) == first < STEPS, "paused"
-    assert len((run / "metrics.jsonl").read_text().splitlines()) == logged
     shown = page.get_by_text(SHARP)
-    until(page, lambda: first <= int(STEP.search(shown.inner_text())[1]), "the last state", LONG)
+    until(page, lambda: step_of(page) <= int(STEP.search(shown.inner_text())[1]), "its state", LONG)
+    first, logged = step_of(page), (run / "metrics.jsonl").read_text()
+    page.wait_for_timeout(1500)  # the page looks once a second
+    assert step_of(page) == first < STEPS, "paused"
+    assert (run / "metrics.jsonl").read_text() == logged
     press(page, "Resume")
     until(page, lambda: step_of(page) > first, "further steps", LONG)
     chart = ".uplot"
     drawn, second = picture(page, chart), step_of(page)
     until(page, lambda: step_of(page) > second, "still further steps", LONG)
     until(page, lambda: not np.array_equal(picture(page, chart), drawn), "the curve to grow")
-    assert not watch.errors
     page.evaluate(NOISE, [process.address.replace("http", "ws"), f"viser-v{viser.__version__}"])
-    context.close()
+    page.context.close()
     assert process.process.wait(timeout=2 * LONG) == 0, "".join(process.said)
     said = "".join(process.said)
     assert f"trained  {STEPS} steps" in said

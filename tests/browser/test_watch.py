@@ -19,20 +19,19 @@ def show(page, watch, tmp_path):
     return show
 
 
-@pytest.mark.parametrize(
-    ("html", "said"),
-    [
+def test_errors_are_noticed(show, page, watch):
+    for html, said in (
         ("<script>console.error('that is wrong')</script>", "that is wrong"),
         ("<script>nobody.knows()</script>", "nobody is not defined"),
         ("<script>Promise.reject(new Error('in vain'))</script>", "in vain"),
         ("<img src='missing.png'>", "missing.png"),
-    ],
-)
-def test_errors_are_noticed(show, page, watch, html, said):
-    show(html)
-    until(page, lambda: bool(watch.errors), "the error")
-    assert any(said in error for error in watch.errors)
-    watch.errors.clear()
+    ):
+        assert not watch.errors
+        show(html)
+        until(page, lambda: bool(watch.errors), "the error")
+        assert any(said in error for error in watch.errors)
+        page.wait_for_load_state()
+        watch.errors.clear()
 
 
 def test_requests_are_noticed(show, page, watch, tmp_path):
@@ -55,9 +54,10 @@ def test_webgl_is_drawn_and_seen(show, page, watch):
     np.testing.assert_allclose(seen[32, 32], [255, 128, 0], atol=1)
 
 
-def test_a_browser_that_is_not_there_is_none(monkeypatch, tmp_path):
-    monkeypatch.setenv("NERF_BROWSER", str(tmp_path / "nothing"))
-    assert chromium() is None
-    monkeypatch.delenv("NERF_BROWSER")
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert chromium() is None
+def test_a_browser_that_is_not_there_is_none(tmp_path):
+    with pytest.MonkeyPatch.context() as changed:
+        changed.setenv("NERF_BROWSER", str(tmp_path / "nothing"))
+        assert chromium() is None
+        changed.delenv("NERF_BROWSER")
+        changed.setenv("PATH", str(tmp_path))
+        assert chromium() is None
