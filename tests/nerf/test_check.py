@@ -91,7 +91,7 @@ def test_the_command_on_a_run(tmp_path, capsys):
     run = tmp_path / "run"
     config = ROOT / "configs" / "tiny.toml"
     flags = ["--scene", MARBLES, "--data.downscale", "8", "--steps", "2", "--run", run]
-    flags += ["--field.trunk-layers", 1, "--field.trunk-skip", 0, "--sampling.fine", 8]
+    flags += ["--field.trunk-layers", 2, "--field.trunk-skip", 0, "--sampling.fine", 8]
     both = ["--derivatives", "both", "--check-every", "1"]
     assert nerf("train", config, *flags, *both) == 0
     said = capsys.readouterr().out
