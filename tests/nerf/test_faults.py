@@ -129,11 +129,14 @@ def test_a_folder_that_may_not_be_written(saved_twice, tmp_path, what, capsys):
     assert not (there / "new").exists()
 
 
-def test_a_run_that_another_wants_whose_picture_goes_and_that_a_scheduler_ends(tmp_path, capsys):
+def test_a_run_that_another_wants_whose_picture_goes_and_that_a_scheduler_ends(
+    tmp_path, capsys, request
+):
     """A second process on one folder is refused. Pictures are read once: without one, training goes
     on. SIGTERM saves, and says how to go on: 143. Who reads pictures again says which is gone."""
     scene, run = shutil.copytree(MARBLES, tmp_path / "scene"), tmp_path / "long"
     process = training(run, *[scene if each == str(MARBLES) else each for each in TINY])
+    request.addfinalizer(process.kill)
     again = ["train", "--resume", run]
     said = mistake(capsys, *again)
     assert "another process is training it; wait, or name another --run" in said
