@@ -8,7 +8,10 @@ import jax
 import pytest
 
 from scripts import load
-from tests.browser.conftest import FLAGS
+from tests.nerf.commands import SMALL
+
+FLAGS = tuple(SMALL[2:])
+"""All but the scene, which the load names itself."""
 
 
 @pytest.mark.parametrize("count", [1000, pytest.param(20_000, marks=pytest.mark.long)])
