@@ -55,7 +55,7 @@ def small_run(tmp_path_factory) -> Path:
     from tests.nerf.commands import SMALL, nerf
 
     folder = tmp_path_factory.mktemp("runs") / "marbles"
-    assert nerf("train", *SMALL, "--steps", 120, "--run", folder) == 0
+    assert nerf("train", *SMALL, "--steps", 200, "--run", folder) == 0
     return folder
 
 

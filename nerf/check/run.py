@@ -122,7 +122,7 @@ def check_run(
     with jax.enable_x64(True):
         tick("gradients in float64")
         step, wide = _prepared(config, state, split)
-        batch = jax.jit(step.batch)(wide)
+        batch = step.batch(wide)
         gradient, gaps_64 = _gradient_and_gaps(step, wide, batch)
         tick("stages in float64")
         calls = _calls(step, wide, batch)
@@ -166,7 +166,7 @@ def check_gradients(
     state = jax.tree.map(np.asarray, state)
     with jax.enable_x64(True):
         step, wide = _prepared(config, state, split)
-        batch = jax.jit(step.batch)(wide)
+        batch = step.batch(wide)
         _, gaps_64 = _gradient_and_gaps(step, wide, batch)
     jax.clear_caches()  # JAX can't switch a program between the widths
     _, gaps_32 = _gradient_and_gaps(*_prepared(config, state, split), batch)

@@ -138,7 +138,7 @@ def test_a_run_that_another_wants_whose_picture_goes_and_that_a_scheduler_ends(
     process = training(run, *[scene if each == str(MARBLES) else each for each in TINY])
     request.addfinalizer(process.kill)
     again = ["train", "--resume", run]
-    said = mistake(capsys, *again)
+    said = mistake(capsys, *again, "--max-seconds", 60)  # if it is not refused it ends
     assert "another process is training it; wait, or name another --run" in said
     (victim,) = scene.glob("train/r_3.*")
     victim.unlink()

@@ -12,8 +12,7 @@ from nerf.export import files, html
 from tests.nerf.commands import mistake, nerf
 from tests.nerf.export.in_closed_form import away
 
-RESOLUTION, COUNT = 48, 3000
-CELL = 3 / RESOLUTION
+RESOLUTION, COUNT = 64, 4000
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -49,13 +48,13 @@ def read(file):
 
 def test_a_run_of_photographs_gives_a_mesh_near_the_truth(made, capsys):
     mesh = read(made / "a.ply")
-    off, cell = np.abs(away(mesh.vertices)), CELL
+    off, cell = np.abs(away(mesh.vertices)), 3 / RESOLUTION
     with capsys.disabled():
         print(
             f"\n  {len(off)} vertices, cell {cell:.3f}: {np.median(off):.4f} median to the surface,"
             f" {np.mean(off < cell):.1%} within a cell"
         )
-    assert len(off) > 3000 and np.median(off) < cell and np.mean(off < cell) > 0.75
+    assert len(off) > 3000 and np.median(off) < cell and np.mean(off < cell) > 0.7
     np.testing.assert_allclose(np.linalg.norm(mesh.vertex_normals, axis=-1), 1, atol=1e-3)
     colours = mesh.visual.vertex_colors[:, :3].astype(float)
     assert colours.std(axis=0).min() > 20, "marbles of many colours"

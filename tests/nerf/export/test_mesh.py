@@ -33,7 +33,7 @@ from tests.nerf.export.in_closed_form import (
     true_normals,
 )
 
-COARSE = 48
+COARSE = 64
 """Cells a side where fewer do."""
 
 
@@ -121,7 +121,7 @@ def test_refined_or_not_a_vertex_stays_on_its_edge(source, sigma):
 
 
 def test_dust_is_left_out_and_parts_are_kept(marbles):
-    speck = SimpleNamespace(centre=np.array([-0.9, 0.9, 0.8]), radius=0.09)
+    speck = SimpleNamespace(centre=np.array([-0.9, 0.9, 0.8]), radius=0.06)
 
     def dust(u):
         r = jnp.linalg.norm(u - jnp.asarray(speck.centre), axis=-1)
