@@ -9,7 +9,7 @@ from typing import Any
 
 import imageio.v2
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
@@ -20,6 +20,7 @@ from nerf.config import replace_text
 from nerf.field import Params
 from nerf.occupancy import Occupancy
 from nerf.pictures import over, panel, parts, quantised, save
+from nerf.reach import reached
 from nerf.render import BACKGROUNDS, Renderer
 from nerf.report import receipt
 from nerf.report.record import stems
@@ -58,24 +59,36 @@ def evaluate(
 
     processes.by_first(room)
     files = stems([split.names[view] for view in views])
-    errors, measurements = np.zeros(receipt.LEVELS, np.int64), {}
+    errors, measurements, missed = np.zeros(receipt.LEVELS, np.int64), {}, 0.0
     for view, stem in processes.own(list(zip(views, files, strict=True))):
         photograph = _photograph(split, view)
+        seen = reached(split.camera(view))
         pixels = renderer.picture(params, grid, split.camera(view), tick)
         measured_from = 0
         if exposure:
             measured_from = split.width // 2
             gain = best_gain(pixels.colour[:, :measured_from], photograph[:, :measured_from])
             pixels = pixels._replace(colour=pixels.colour * gain)
-        row = measured(pixels.colour[:, measured_from:], photograph[:, measured_from:])
+        if not seen.all():  # neither side shows anything there
+            photograph = np.where(seen[..., None], photograph, 1)
+            pixels = pixels._replace(colour=np.where(seen[..., None], pixels.colour, 1))
+        row = measured(
+            pixels.colour[:, measured_from:],
+            photograph[:, measured_from:],
+            seen[:, measured_from:],
+        )
+        missed += 1 - seen[:, measured_from:].mean()
         measurements[stem] = {"name": split.names[view], **row}
         pieces = parts(photograph, pixels)
         a, b = (pieces[name][:, measured_from:] for name in ("photograph", "rendering"))
-        errors += receipt.errors(a, b)
+        errors += receipt.errors(a[seen[:, measured_from:]], b[seen[:, measured_from:]])
         save(panel(pieces, f"{split.names[view]}, {row['psnr']:.2f} dB"), fresh / f"{stem}.png")
         for name, piece in pieces.items():
             _save_lossless(piece, fresh / f"{stem}.{name}.webp")
-    told = processes.exchange({"errors": errors.tolist(), "rows": measurements})
+    told = processes.exchange(
+        {"errors": errors.tolist(), "rows": measurements, "missed": float(missed)}
+    )
+    missed = sum(part["missed"] for part in told) / len(views)
     errors = np.sum([part["errors"] for part in told], axis=0)
     found = {stem: row for part in told for stem, row in part["rows"].items()}
     rows = [found[stem] for stem in files]
@@ -91,6 +104,7 @@ def evaluate(
             "exposure": "fitted to left halves, right halves measured"
             if exposure
             else "not fitted",
+            **({"pixels": f"{1 - missed:.1%}, those that a ray reaches"} if missed else {}),
         },
         "seconds": seconds,
         "views": rows,
@@ -139,21 +153,32 @@ def best_gain(
 
 
 def measured(
-    colour: Float[np.ndarray, "h w 3"], photograph: Float[np.ndarray, "h w 3"]
+    colour: Float[np.ndarray, "h w 3"],
+    photograph: Float[np.ndarray, "h w 3"],
+    seen: Bool[np.ndarray, "h w"] | None = None,
 ) -> dict[str, float]:
-    """PSNR (dB) and SSIM of a rendering, both sides quantised to 8 bits first."""
+    """PSNR (dB) and SSIM of a rendering, both sides quantised to 8 bits first.
+
+    Over the pixels `seen`, all by default; of the others both sides must be the same.
+    """
     a, b = (quantised(np.asarray(x, np.float64)) / 255 for x in (colour, photograph))
-    error = np.mean((a - b) ** 2)
+    if seen is None:
+        seen = np.ones(a.shape[:2], bool)
+    error = np.mean((a[seen] - b[seen]) ** 2)
     # of equal pictures the error is below one step in one channel of one pixel: say that much
-    least = 1 / (255**2 * a.size)
-    return {"psnr": float(-10 * np.log10(np.maximum(error, least))), "ssim": ssim(a, b)}
+    least = 1 / (255**2 * a[seen].size)
+    return {"psnr": float(-10 * np.log10(np.maximum(error, least))), "ssim": ssim(a, b, seen)}
 
 
-def ssim(a: Float[np.ndarray, "h w 3"], b: Float[np.ndarray, "h w 3"]) -> float:
+def ssim(
+    a: Float[np.ndarray, "h w 3"],
+    b: Float[np.ndarray, "h w 3"],
+    seen: Bool[np.ndarray, "h w"] | None = None,
+) -> float:
     """Structural similarity of two pictures in [0, 1], mean over pixels and channels.
 
     Wang et al. 2004: Gaussian window of deviation 1.5 over 11 x 11 pixels, K = (0.01, 0.03), only
-    where the window lies within the picture.
+    where the window lies within the picture and its middle is a pixel `seen`.
     """
     radius = 5
     if min(a.shape[:2]) <= 2 * radius:
@@ -171,4 +196,5 @@ def ssim(a: Float[np.ndarray, "h w 3"], b: Float[np.ndarray, "h w 3"]) -> float:
     covariance = local_mean(a * b) - mean_a * mean_b
     C1, C2 = 0.01**2, 0.03**2
     top = (2 * mean_a * mean_b + C1) * (2 * covariance + C2)
-    return float(np.mean(top / ((mean_a**2 + mean_b**2 + C1) * (var_a + var_b + C2))))
+    every = top / ((mean_a**2 + mean_b**2 + C1) * (var_a + var_b + C2))
+    return float(np.mean(every if seen is None else every[seen[radius:-radius, radius:-radius]]))

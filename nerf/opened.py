@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from data.errors import InputError
-from data.load import load
 from data.scene import Scene
 from data.share import ALL, Share
 from nerf import devices, frame
@@ -13,6 +12,7 @@ from nerf import run as folder
 from nerf.checkpoint import Checkpoints
 from nerf.config import Config
 from nerf.field import Model
+from nerf.reach import load
 from nerf.state import TrainState, start
 
 

@@ -21,7 +21,7 @@ Value
     L = N/D,   N = 1 + n_1 s + .. + n_4 s^4,   D = 1 + d_1 s + d_2 s^2 + d_3 s^3   (3)
     pixel = f b + c                                                            (4)
     distort goes (1) to (4), undistort the same way back. There is no formula for the inverse of
-    P; Newton's method takes STEPS steps from a = b,
+    P; Newton's method takes STEPS steps from the start (18),
     a <- a + J^{-1} (b - P(a)),    J = dP/da by (6)                            (5)
 
 Jacobian     L' = dL/ds, and ds/da = 2 a^T:
@@ -42,19 +42,44 @@ Cotangent    contract (10), and (11), with the cotangent of the pixel that is re
     by (12)     pixel_bar = m_bar / f (b_bar / f),    c_bar = pixel'_bar - pixel_bar,
                 f_bar = b pixel'_bar - m pixel_bar (m and b exchanged)         (15)
 
+Start        Newton's method from a = b stands still where b lies beyond the fold of P, and strays
+where the way to the root is long. Without p all happens along one ray from the middle, of length
+    g(r) = r L(r^2),    g' = L + 2 r^2 L'                                      (16)
+    The sheet that holds the middle of the picture is 0 <= r < R, R the first r at which g' or D
+    is no longer positive. There g rises, so g(r) = |b| has one root or none. Of the rising
+    radii r_j (RADII) let
+    r_low be the last with g' > 0, D > 0 and g <= |b| at r_1 to r_low,   r_high the next   (17)
+    A root on the sheet lies between the two, for g(r_low) <= |b|, and r_high is beyond the root
+    or beyond R. Each of SEARCHES trials r, the first r_low, replaces r_low if it passes the test
+    of (17) and else r_high, and leaves the root between them; the next is Newton's,
+    r <- r + (|b| - g)/g',   where that is between r_low and r_high, or (r_low + r_high)/2    (18)
+    Near the root Newton's converges: g' > 0 there. The start is a = r b/|b|; it solves (2)
+    where p = 0, and with p it is wrong by O(|p|), which each step of (5) squares. A lens that
+    folds and unfolds between two neighbouring radii (3 degrees) passes unseen.
+    The start is a constant of differentiation, which drops nothing: by (5) da_{k+1}/da_k = 0 at
+    the root.
+
 Far from the middle a polynomial folds back: det J falls to 0, and no ray looks like what lies
 beyond. There Newton stays where it is, and nothing is pulled: finite numbers, of no ray. So is
-what a fisheye sees from WIDEST on, where a pinhole sees nothing any more.
+what a fisheye sees from WIDEST on, where a pinhole sees nothing any more. `hit` is False at these
+pixels.
 """
 
 import functools
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+import numpy as np
+from jaxtyping import Array, Bool, Float
 
-STEPS = 8
-"""Of Newton's method; six are enough for float32, the others for float64."""
+STEPS = 5
+"""Of Newton's method in two dimensions (5): decentring only is left to it."""
+SEARCHES = 6
+"""Trials along the radius (18)."""
+RADII = {False: np.tan(np.arange(1, 33) * 1.55 / 32), True: np.arange(1, 33) * np.pi / 32}
+"""r_j of (17), of a perspective lens and of a fisheye: every three to six degrees off the axis."""
+MISSED = 1e-4
+"""|P(a) - b|/(1 + |b|) from which on `hit` takes b for a point that no ray reaches."""
 FOLD = 1e-3
 """What det J has fallen to where a lens folds back; 1 in the middle."""
 WIDEST = 1.57
@@ -132,8 +157,9 @@ def undistort_fwd(pixel, intrinsics, distortion, fisheye):
         P, J = _seen(a, distortion, fisheye)
         return a + jnp.clip(_solved(J, b - P), -1, 1), None  # (5)
 
-    # a loop and not eight copies of it: as fast, and compiled in half the time
-    a, _ = jax.lax.scan(newton, b, length=STEPS)
+    # a loop and not copies of it: as fast, and compiled in half the time
+    start = jax.lax.stop_gradient(_start(b, distortion, fisheye))
+    a, _ = jax.lax.scan(newton, start, length=STEPS)
     m = _as_slope(a)[0] if fisheye else a
     return f * m + c, (m, a, b, f, distortion)
 
@@ -167,6 +193,54 @@ def undistort_jacobian(
     return by_pixel, _by_intrinsics(by_pixel, b, m), -inverse @ of_distortion
 
 
+def hit(
+    pixel: Float[Array, "*batch 2"],
+    intrinsics: Float[Array, "*batch 4"],
+    distortion: Float[Array, "*batch 8"],
+    fisheye: bool,
+) -> Bool[Array, "*batch"]:
+    """Whether a ray reaches the pixel: `undistort` returns the pixel of a ray, not a stand-in.
+
+    False beyond where the lens folds back, and of a fisheye from WIDEST off the axis on.
+    Arguments as those of `undistort`.
+    """
+    _, (_, a, b, _, _) = undistort_fwd(pixel, intrinsics, distortion, fisheye)
+    P, J = _seen(a, distortion, fisheye)
+    reached = _one_to_one(J) & (_length(P - b) < MISSED * (1 + _length(b)))[..., 0]
+    return reached & (_length(a)[..., 0] < WIDEST) if fisheye else reached
+
+
+def _start(b, distortion, fisheye):
+    """Where Newton's method begins: along b, on the sheet of the middle (18)."""
+    target = _length(b)[..., 0]
+
+    def tried(r):
+        L, L_slope, D = _factor(r * r, distortion, fisheye)
+        g, slope = r * L, L + 2 * r * r * L_slope  # (16)
+        return g, slope, (slope > 0) & (D > 0) & (g <= target)
+
+    def bracket(carry, r):
+        low, high, on_the_way = carry
+        passes = on_the_way & tried(r)[2]
+        high = jnp.where(on_the_way & ~passes, r, high)
+        return (jnp.where(passes, r, low), high, passes), None  # (17)
+
+    def search(carry, _):
+        low, high, r = carry
+        g, slope, passes = tried(r)
+        low, high = jnp.where(passes, r, low), jnp.where(passes, high, r)
+        newton = r + (target - g) / slope
+        inside = (slope > 0) & (low <= newton) & (newton <= high)
+        return (low, high, jnp.where(inside, newton, (low + high) / 2)), None  # (18)
+
+    radii = jnp.asarray(RADII[fisheye], b.dtype)
+    nothing = jnp.zeros_like(target)
+    bracketed = nothing, nothing + radii[-1], nothing == 0
+    (low, high, _), _ = jax.lax.scan(bracket, bracketed, radii)
+    (*_, r), _ = jax.lax.scan(search, (low, high, low), length=SEARCHES)
+    return b * (r / target)[..., None]
+
+
 def _seen(a, distortion, fisheye):
     """P(a) (2), and the entries xx, xy, yy of its symmetric Jacobian (6)."""
     s, L, L_slope, _, p = _radial(a, distortion, fisheye)
@@ -182,12 +256,17 @@ def _seen(a, distortion, fisheye):
 
 def _radial(a, distortion, fisheye):
     """s, L (3), L' (7), D, and the decentring p."""
-    k = tuple(jnp.moveaxis(distortion, -1, 0))
     s = jnp.sum(a * a, axis=-1)
+    p = jnp.zeros_like(a) if fisheye else distortion[..., 3:1:-1]
+    return s, *_factor(s, distortion, fisheye), p
+
+
+def _factor(s, distortion, fisheye):
+    """L (3), L' (7), and D, of s."""
+    k = tuple(jnp.moveaxis(distortion, -1, 0))
     N, N_slope = _polynomial(k[:4] if fisheye else (k[0], k[1], k[4]), s)
     D, D_slope = _polynomial(() if fisheye else k[5:], s)
-    p = jnp.zeros_like(a) if fisheye else jnp.stack([k[3], k[2]], axis=-1)
-    return s, N / D, (N_slope - N / D * D_slope) / D, D, p
+    return N / D, (N_slope - N / D * D_slope) / D, D
 
 
 def _polynomial(coefficients, s):

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import tyro
 
-from data.load import load
 from nerf import inspect, plot
 from nerf.cli.parse import parse
 from nerf.console import console
+from nerf.reach import load
 
 
 @dataclass(frozen=True)

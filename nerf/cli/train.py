@@ -11,7 +11,6 @@ from typing import Any
 import tyro
 
 from data.errors import InputError
-from data.load import load
 from data.scene import Scene
 from data.share import Share
 from nerf import devices, frame, lock, processes, receipt, space
@@ -30,6 +29,7 @@ from nerf.opened import Opened, scene_of
 from nerf.plan.fit import explained, fitted
 from nerf.processes import Joining, life
 from nerf.rays import Photographs
+from nerf.reach import load
 from nerf.resume import as_it_was, keep_data, restored
 from nerf.state import TrainState, start
 from nerf.step import Step

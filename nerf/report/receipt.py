@@ -21,7 +21,7 @@ LEVELS = 256
 """Of an error: steps of 8 bits, mean over the channels, rounded."""
 
 
-def errors(a: UInt8[np.ndarray, "h w 3"], b: UInt8[np.ndarray, "h w 3"]) -> Int[np.ndarray, "256"]:
+def errors(a: UInt8[np.ndarray, "*at 3"], b: UInt8[np.ndarray, "*at 3"]) -> Int[np.ndarray, "256"]:
     """How many pixels of two pictures differ by 0, 1, 2, ... steps of 8 bits, mean of RGB."""
     difference = np.abs(a.astype(np.int16) - b).sum(axis=-1, dtype=np.int16)
     return np.bincount((difference.ravel() + 1) // 3, minlength=LEVELS).astype(np.int64)

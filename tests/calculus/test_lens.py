@@ -39,7 +39,7 @@ LENSES = pytest.mark.parametrize(
 )
 
 
-undistorted, distorted = (jax.jit(f, static_argnums=3) for f in (undistort, distort))
+undistorted, distorted, hit = (jax.jit(f, static_argnums=3) for f in (undistort, distort, lens.hit))
 
 
 def lens_of(*coefficients):
@@ -98,6 +98,41 @@ def off_axis(pixel, camera):
     return np.arctan(np.linalg.norm((np.asarray(pixel) - intrinsics[2:]) / intrinsics[:2], axis=-1))
 
 
+def edge_of_the_sheet(l, fisheye, widest):
+    """Length of a at which the radial part first folds back or has a pole, at most `widest`."""
+    n, d = (l[:4], []) if fisheye else ([l[0], l[1], l[4]], l[5:])
+    N, D = (np.polynomial.Polynomial([1, *c])(np.polynomial.Polynomial([0, 0, 1])) for c in (n, d))
+    r = np.polynomial.Polynomial([0, 1])
+    slope = (r * N).deriv() * D - r * N * D.deriv()
+    ends = [root.real for P in (slope, D) for root in P.roots() if abs(root.imag) < 1e-9]
+    return min([widest, *(end for end in ends if end > 0)])
+
+
+@pytest.mark.parametrize("fisheye", [False, True])
+def test_the_way_back_leads_back_wherever_the_lens_has_not_folded(fisheye):
+    """Where the start b is beyond the fold, or the root is far from it; and lenses at random."""
+    rng = np.random.default_rng(0)
+    lenses = [lens_of(0.3, -0.1), lens_of(-0.3, 0.1), lens_of(0.05, 0.01, 0.02, -0.01)]
+    for _ in range(37):
+        k = rng.normal(size=8) * [0.3, 0.1, 0, 0, 0.03, 0.1, 0.05, 0.01]
+        lenses.append(lens_of(0.2 * k[0], k[1], k[4], 0.2 * k[5]) if fisheye else k)
+    if fisheye:
+        lenses = [l * [1, 1, 1, 1, 0, 0, 0, 0] for l in lenses]
+    widest = np.radians(85) if fisheye else np.tan(np.radians(80))
+    n = 50
+    lengths = np.array(
+        [np.linspace(0, 0.99, n) * edge_of_the_sheet(l, fisheye, widest) for l in lenses]
+    )
+    slopes = (np.tan(lengths) if fisheye else lengths).ravel()[:, None] * [0.6, -0.8]
+    intrinsics = np.array([500.0, 500.0, 320.0, 240.0])
+    wanted = intrinsics[2:] + 500 * slopes
+    beside = np.tile(intrinsics, (len(wanted), 1)), np.repeat(lenses, n, axis=0)
+    pixel = distorted(wanted, *beside, fisheye)
+    assert np.all(hit(pixel, *beside, fisheye))
+    again = distorted(undistorted(pixel, *beside, fisheye), *beside, fisheye)
+    np.testing.assert_allclose(again, pixel, rtol=1e-11, atol=2e-8)
+
+
 @pytest.mark.parametrize("fisheye", [False, True])
 def test_without_distortion_a_lens_is_a_pinhole_or_keeps_angles(fisheye):
     pixel, intrinsics, nothing = picture((PHONE[0], ()))
@@ -148,6 +183,14 @@ def test_nothing_is_pulled_from_beyond_the_fold():
     found = undistorted(inside, *beside, False)
     np.testing.assert_allclose(slope(inside)[0, 0], 1 / (1 - found[0] ** 2), rtol=1e-9)
     np.testing.assert_array_equal(slope(beyond), np.zeros((2, 2)))
+    assert hit(inside, *beside, False) and not hit(beyond, *beside, False)
+
+
+def test_a_fisheye_hits_nothing_behind_the_camera():
+    angle = np.radians([[10.0], [89.0], [93.0], [120.0]])
+    beside = np.tile([100.0, 100.0, 0.0, 0.0], (4, 1)), np.zeros((4, 8))
+    found = hit(100 * angle * [0.8, 0.6], *beside, True)
+    np.testing.assert_array_equal(found, [True, True, False, False])
 
 
 @LENSES

@@ -1,0 +1,80 @@
+"""Pixels that no ray reaches: beyond the fold of a lens, or too far off the axis of a fisheye.
+
+They are left out of training and of every measurement, and their fraction is reported.
+"""
+
+import dataclasses
+import functools
+from pathlib import Path
+
+import jax
+import numpy as np
+from jaxtyping import Bool
+
+import data.load
+from calculus.radiance import lens
+from data.errors import InputError
+from data.scene import Camera, Scene, Split
+from data.share import ALL, Share
+
+_hit = jax.jit(lens.hit, static_argnums=3)
+
+
+def load(
+    path: Path,
+    downscale: int = 1,
+    bound: float | None = None,
+    splits: tuple[str, ...] | None = None,
+    share: Share = ALL,
+) -> Scene:
+    """The scene of `data.load.load`, with pixels that no ray reaches masked and a warning of them.
+
+    InputError also where a lens leaves no pixel of a split.
+    """
+    scene = data.load.load(path, downscale, bound, splits, share)
+    masked, lines = {}, []
+    for name, split in scene.splits.items():
+        masked[name], missed = _masked(split)
+        if missed == 1:
+            raise InputError(
+                f"{path}: no ray reaches any pixel of {name}: the lens folds back before them; "
+                "check its coefficients and its focal length"
+            )
+        if missed:
+            lines.append(
+                f"{max(missed, 0.001):.1%} of the pixels of {name} are reached by no ray ("
+                + ("89.9 degrees off the axis, or " if split.fisheye else "")
+                + "where the lens folds back): they are not trained on, nor measured"
+            )
+    return dataclasses.replace(scene, splits=masked, warnings=(*scene.warnings, *lines))
+
+
+def reached(camera: Camera) -> Bool[np.ndarray, "h w"]:
+    """The pixels of a camera whose centres are reached by a ray."""
+    if camera.distortion is None:
+        return np.ones((camera.height, camera.width), bool)
+    lens_values = (tuple(map(float, row)) for row in (camera.intrinsics, camera.distortion))
+    return _reached(camera.height, camera.width, *lens_values, camera.fisheye)
+
+
+@functools.lru_cache(maxsize=64)
+def _reached(height, width, intrinsics, distortion, fisheye) -> Bool[np.ndarray, "h w"]:
+    y, x = np.mgrid[0:height, 0:width].reshape(2, -1).astype(np.float32) + np.float32(0.5)
+    pixel = np.stack([x, y], axis=-1)
+    rows = (
+        np.broadcast_to(np.float32(row), (len(pixel), len(row))) for row in (intrinsics, distortion)
+    )
+    return np.asarray(_hit(pixel, *rows, fisheye)).reshape(height, width)
+
+
+def _masked(split: Split) -> tuple[Split, float]:
+    """The split without unreached pixels, and the fraction of them."""
+    if split.distortion is None:
+        return split, 0.0
+    seen = [reached(split.camera(number)) for number in range(len(split))]
+    missed = 1 - float(np.mean([one.mean() for one in seen]))
+    if not missed:
+        return split, 0.0
+    held = np.stack(seen[split.first : split.first + len(split.pictures)])
+    masks = held if split.masks is None else split.masks & held
+    return dataclasses.replace(split, masks=masks), missed
