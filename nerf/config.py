@@ -2,13 +2,12 @@
 
 import dataclasses
 import difflib
-import math
 import tomllib
 import types
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 import tomli_w
 
@@ -240,61 +239,91 @@ class Config:
         )
 
 
-_ABOVE_ZERO = (0.0, float("inf"))
+class _Range(NamedTuple):
+    """From `low` to `high`, both included unless `below` is set, and why."""
+
+    low: float | int
+    high: float | int
+    why: str = ""
+    below: bool = False
+
+    def holds(self, value: float | int) -> bool:
+        return self.low <= value < self.high or (value == self.high and not self.below)
+
+    def __str__(self) -> str:
+        spelt = "{:g}" if isinstance(self.low, float) else "{}"
+        to = "below " if self.below else ""
+        said = f"from {spelt.format(self.low)} to {to}{spelt.format(self.high)}"
+        return said + (f", {self.why}" if self.why else "")
+
+
+_COUNT = _Range(1, 2**31 - 1, "a count of 32 bits")
+_COUNT_OR_NONE = _COUNT._replace(low=0)
+_FRACTION = _Range(0.0, 1.0, "a fraction", below=True)
+_SECONDS = _Range(1e-6, 1e9, "seconds")
+_LENGTH = _Range(1e-6, 1e9, "a length that float32 can square")
+_RATE = _Range(1e-12, 10.0, "a step of Adam's changes each parameter by about as much")
+_FEATURES = _Range(1, 65536)
 _RANGES = {
-    "seed": (-0.5, 2**32 - 0.5),
-    "data.pictures": (-0.5, float("inf")),
-    "field.levels": (0.5, 64.5),
-    "field.level_features": (0.5, 64.5),
-    "field.coarsest": (1.5, 4096.5),
-    "field.finest": (1.5, 65536.5),
-    "field.log2_rows": (3.5, 28.5),
-    "field.position_frequencies": (0.5, 20.5),
-    "field.harmonics": (0.5, 4.5),
-    "field.direction_frequencies": (-0.5, 20.5),
-    "field.trunk_layers": (0.5, 64.5),
-    "field.trunk_width": (0.5, 65536.5),
-    "field.trunk_skip": (-0.5, float("inf")),
-    "field.features": (0.5, 65536.5),
-    "field.head_layers": (0.5, 64.5),
-    "field.head_width": (0.5, 65536.5),
-    "field.density_bias": (float("-inf"), float("inf")),
-    "sampling.steps": (1.5, 8192.5),
-    "sampling.coarse": (1.5, 8192.5),
-    "sampling.fine": (0.5, 8192.5),
-    "occupancy.cells": (1.5, 1024.5),
-    "sampling.near": (-1e-9, 1.0),
-    "occupancy.warm_up": (-0.5, float("inf")),
-    "occupancy.at_once": (0.5, float("inf")),
-    "occupancy.decay": (-1e-9, 1.0),
-    "training.rays": (0.5, 2**24 + 0.5),
-    "training.samples": (0.5, 2**28 + 0.5),
-    "training.parts": (0.5, 2**16 + 0.5),
-    "training.weight_decay": (-1e-9, 1.0),
-    "training.spread": (-1e-9, float("inf")),
-    "training.restarts": (-0.5, float("inf")),
-    "training.average": (-1e-9, 1.0),
-    "evaluate": (-0.5, float("inf")),
-    "training.beta1": (-1e-9, 1.0),
-    "training.beta2": (-1e-9, 1.0),
+    "steps": _COUNT,
+    "max_seconds": _SECONDS,
+    "seed": _Range(0, 2**32 - 1),
+    "check_every": _COUNT,
+    "evaluate": _COUNT_OR_NONE,
+    "data.downscale": _COUNT,
+    "data.bound": _LENGTH,
+    "data.slope": _Range(1e-3, 1e3, "the tangent of half an angle"),
+    "data.nearest": _LENGTH,
+    "data.pictures": _COUNT_OR_NONE,
+    "field.levels": _Range(1, 64),
+    "field.level_features": _Range(1, 64),
+    "field.coarsest": _Range(2, 4096),
+    "field.finest": _Range(2, 65536),
+    "field.log2_rows": _Range(4, 28),
+    "field.position_frequencies": _Range(1, 20),
+    "field.harmonics": _Range(1, 4),
+    "field.direction_frequencies": _Range(0, 20),
+    "field.trunk_layers": _Range(1, 64),
+    "field.trunk_width": _FEATURES,
+    "field.trunk_skip": _COUNT_OR_NONE,
+    "field.features": _FEATURES,
+    "field.head_layers": _Range(1, 64),
+    "field.head_width": _FEATURES,
+    "field.density_bias": _Range(-50.0, 50.0, "the density starts at exp of it, a float32"),
+    "sampling.steps": _Range(2, 8192),
+    "sampling.near": _FRACTION,
+    "sampling.coarse": _Range(2, 8192),
+    "sampling.fine": _Range(1, 8192),
+    "occupancy.cells": _Range(2, 1024),
+    "occupancy.update_every": _COUNT,
+    "occupancy.decay": _FRACTION,
+    "occupancy.threshold": _Range(1e-9, 1e3, "an optical depth"),
+    "occupancy.warm_up": _COUNT_OR_NONE,
+    "occupancy.at_once": _COUNT,
+    "training.rays": _Range(1, 2**24),
+    "training.samples": _Range(1, 2**28),
+    "training.parts": _Range(1, 2**16),
+    "training.huber_threshold": _Range(1e-6, 1e3, "colours lie in [0, 1]"),
+    "training.spread": _Range(0.0, 1e3, "the weight of a term beside a squared error in [0, 1]"),
+    "training.learning_rate": _RATE,
+    "training.final_learning_rate": _RATE,
+    "training.weight_decay": _FRACTION,
+    "training.beta1": _FRACTION,
+    "training.beta2": _FRACTION,
+    "training.eps": _Range(1e-37, 1.0, "a float32 beside the root of a squared gradient"),
+    "training.restarts": _COUNT_OR_NONE,
+    "training.average": _FRACTION,
+    "training.checkpoint_seconds": _SECONDS,
+    "training.checkpoints": _COUNT,
+    "rendering.memory": _Range(1, 2**20, "MiB"),
 }
-"""Open intervals that numbers must lie in, where above 0 is not it."""
 
 
 def check(config: Config) -> Config:
     """The same config, or InputError where a number makes no sense."""
     for name, value in _numbers(config, ""):
-        low, high = _RANGES.get(name, _ABOVE_ZERO)
-        if not low < value < high or not math.isfinite(value):
-            if low == float("-inf"):
-                said = "finite"
-            elif high == float("inf"):
-                said = f"above {low:g}" if low == 0 else f"at least {math.ceil(low)}"
-            elif isinstance(value, int):
-                said = f"from {math.ceil(low)} to {math.floor(high)}"
-            else:
-                said = f"from {max(low, 0.0):g} to below {high:g}"
-            raise InputError(f"{name} is {value}: it must be {said}")
+        if not _RANGES[name].holds(value):
+            raise InputError(f"{name} is {value}: it must be {_RANGES[name]}")
     if config.memory is not None:
         bytes_of(config.memory)
     if config.field.coarsest > config.field.finest:

@@ -53,9 +53,11 @@ def peak() -> int:
 def bytes_of(text: str, where: str = "memory") -> int:
     """2GiB, 1500MB, 800000000 in bytes; InputError for what is no size."""
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmg]?i?)b?\s*", text, re.IGNORECASE)
-    if not found or found[2].upper() not in _UNITS or float(found[1]) == 0:
-        raise InputError(f"{where} {text}: give a size: 2GiB, 1500MB")
-    return int(float(found[1]) * _UNITS[found[2].upper()])
+    if found and found[2].upper() in _UNITS:
+        size = float(found[1]) * _UNITS[found[2].upper()]
+        if 1 <= size < 2**63:
+            return int(size)
+    raise InputError(f"{where} {text}: give a size: 2GiB, 1500MB")
 
 
 def _left_to_the_group() -> list[int]:

@@ -28,6 +28,8 @@ TRANSFORMS = "dataparser_transforms.json"
 """What nerfstudio writes beside a model: from the files' frame to the one that it trains in."""
 LARGEST = 1_000_000
 """Most pixels that a picture is wide or high."""
+FARTHEST = 1e9
+"""Greatest coordinate of a place, and factor of a scale, as of a scene's own poses."""
 STRAIGHT = 1e-2
 """Most that a rotation's R^T R may differ from the identity; JSON has few digits sometimes."""
 
@@ -148,6 +150,11 @@ def _frame(
         raise InputError(f"{file}: {where}.{name} is no matrix: it must be 16 numbers, row by row")
     if not np.isfinite(matrix).all():
         raise InputError(f"{file}: {where}.{name} holds a number that is not finite")
+    if np.abs(matrix).max() > FARTHEST:
+        raise InputError(
+            f"{file}: {where}.{name}: a camera at {np.abs(matrix).max():g}; its place must be "
+            f"within {FARTHEST:g} of the origin"
+        )
     matrix = matrix.reshape(-1, 4)
     if len(matrix) == 4 and not np.allclose(matrix[3], [0, 0, 0, 1], atol=1e-6):
         raise InputError(f"{file}: {where}.{name}: its last row is not 0 0 0 1")
@@ -155,8 +162,8 @@ def _frame(
     if np.abs(R.T @ R - np.eye(3)).max() > STRAIGHT or np.linalg.det(R) < 0:
         raise InputError(f"{file}: {where}.{name} is not a rotation and a place")
     fov = _number(file, f"{where}.fov", row["fov"])
-    if not 0 < fov < 180:
-        raise InputError(f"{file}: {where}.fov is {fov:g}; degrees between 0 and 180")
+    if not 0.01 <= fov <= 179:
+        raise InputError(f"{file}: {where}.fov is {fov:g}; it must be from 0.01 to 179 degrees")
     motion = np.asarray(scene.motion, np.float64)
     place = undo[:3, :3] @ matrix[:3, 3] + undo[:3, 3]
     turn, _, back = np.linalg.svd(motion[:, :3] @ undo[:3, :3] @ R)  # the nearest rotation
@@ -175,8 +182,10 @@ def _undo(file: Path, scene: Scene) -> Float[np.ndarray, "4 4"]:
         return to_files
     told = _read(beside)
     scale = _number(beside, "scale", told.get("scale"))
-    if scale <= 0:
-        raise InputError(f"{beside}: scale is {scale:g}; it must be above 0")
+    if not 1 / FARTHEST <= scale <= FARTHEST:
+        raise InputError(
+            f"{beside}: scale is {scale:g}; it must be from {1 / FARTHEST:g} to {FARTHEST:g}"
+        )
     forth = np.eye(4)
     forth[:3] = scale * _motion(beside, "transform", told.get("transform"))
     original = scene.path / "transforms.json"
@@ -192,7 +201,8 @@ def _motion(file: Path, name: str, told: Any) -> Float[np.ndarray, "3 4"]:
         motion = np.array(told, np.float64)[:3].reshape(3, 4)
     except (ValueError, TypeError, IndexError, OverflowError):
         raise InputError(f"{file}: {name} is no matrix of 3 x 4 numbers") from None
-    if not np.isfinite(motion).all() or abs(np.linalg.det(motion[:, :3])) < 1e-12:
+    sound = np.isfinite(motion).all() and np.abs(motion).max() <= FARTHEST
+    if not sound or abs(np.linalg.det(motion[:, :3])) < 1e-12:
         raise InputError(f"{file}: {name} can't be undone")
     return motion
 

@@ -212,7 +212,7 @@ def test_a_mistake_is_one_line_on_a_terminal_too():
         (["train", "--sceen", "x"], "unknown option --sceen; did you mean --scene?"),
         (["train", "--field.trunk-widht", "3"], "did you mean --field.trunk-width?"),
         (["train", "--steps", "many"], "--steps"),
-        (["train", "--steps", "-4"], "steps is -4: it must be above 0"),
+        (["train", "--steps", "-4"], "steps is -4: it must be from 1 to"),
         (["train", "--derivatives", "foot"], "Expected one of ('hand', 'auto', 'both')"),
         (["train", "--scene", "/nowhere/at/all"], "no such folder"),
         (["train", "nope.toml"], "nope.toml: no such file"),

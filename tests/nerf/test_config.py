@@ -1,12 +1,16 @@
 """Settings: what a TOML file may say, and one line for what it may not."""
 
+import dataclasses
+import math
 import tomllib
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args, get_origin, get_type_hints
 
 import pytest
 
 from data.errors import InputError
+from nerf import config
 from nerf.config import Config, check, read, write
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -44,7 +48,7 @@ def test_a_written_config_reads_back(file, tmp_path):
         ("steps = 'many'", "steps = 'many': must be a whole number"),
         ("steps = 2.5", "must be a whole number"),
         ("steps = true", "must be a whole number"),
-        ("steps = 0", "steps is 0: it must be above 0"),
+        ("steps = 0", "steps is 0: it must be from 1 to 2147483647, a count"),
         ("max_seconds = 'x'", "must be a number"),
         ("derivatives = 'hands'", "must be one of hand, auto, both; did you mean 'hand'?"),
         ("field = 3", "field is a section"),
@@ -86,3 +90,31 @@ def test_a_missing_file_suggests_its_neighbour(tmp_path):
 
 def test_defaults_are_fit_to_run():
     assert check(Config()) == Config()
+
+
+def test_every_number_has_a_range_that_refuses_what_is_not_finite():
+    numbers = {
+        name: hint
+        for name, hint in described(Config)
+        if {int, float} & ({hint} | set(get_args(hint)))
+    }
+    assert numbers.keys() == config._RANGES.keys()
+    for name, hint in numbers.items():
+        whole = int in {hint, *get_args(hint)}
+        for value in (10**30, -(10**30)) if whole else (math.nan, math.inf, -math.inf, 1e300):
+            *section, last = name.split(".")
+            value = (value, 1.0) if get_origin(hint) is tuple else value
+            changed = replace(getattr(Config(), *section) if section else Config(), **{last: value})
+            if section:
+                changed = replace(Config(), **{section[0]: changed})
+            with pytest.raises(InputError, match=rf"^{name} is .*: it must be from "):
+                check(changed)
+
+
+def described(section, prefix=""):
+    """Names and annotations of all settings."""
+    for name, hint in get_type_hints(section).items():
+        if dataclasses.is_dataclass(hint):
+            yield from described(hint, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", hint

@@ -143,6 +143,11 @@ BAD = {
     "last row": (frame(1, camera_to_world=[*np.eye(4).ravel()[:15], 2.0]), "last row"),
     "no fov": (broken(lambda t: t["camera_path"][2].pop("fov")), r"camera_path\[2\] has no fov"),
     "fov 0": (frame(2, fov=0), r"camera_path\[2\].fov is 0"),
+    "fov 1e-300": (frame(2, fov=1e-300), r"\[2\].fov is 1e-300; it must be from 0.01 to 179"),
+    "far away": (
+        frame(2, camera_to_world=[1, 0, 0, 1e300, 0, 1, 0, 0, 0, 0, 1, 0]),
+        r"\[2\].camera_to_world: a camera at 1e\+300; its place must be within 1e\+09",
+    ),
     "fov 180": (frame(2, fov=180), r"camera_path\[2\].fov is 180"),
     "fov words": (frame(2, fov="wide"), r"camera_path\[2\].fov is .*no number"),
     "width": (broken(lambda t: t.update(render_width=0)), "render_width is 0"),
