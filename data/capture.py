@@ -1,17 +1,17 @@
 """What one camera, carried about, took of one place: a folder of pictures, parted into splits."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from data import files
 from data.errors import InputError, one_line
 from data.normalise import Similarity, every_eighth, moved
-from data.pictures import ENDINGS, read_all, read_masks, size_of, turned
+from data.pictures import is_picture, read_all, read_masks, size_of, turned
 from data.scene import Split
 from data.share import ALL, Share
 
@@ -61,8 +61,9 @@ def folder_of(path: Path, names: Sequence[str], downscale: int) -> Folder:
     """
     there = {1: path / "images"}
     if all(within("images_2", name) != name for name in names):
+        stems = files.Stems()
         count = {
-            factor: sum(files.picture(path, within(folder, name), str(path))[1] for name in names)
+            factor: sum(stems.find(path, within(folder, name), str(path))[1] for name in names)
             for folder, factor in FACTORS.items()
             if (path / folder).is_dir()
         }
@@ -82,7 +83,7 @@ def true_size(path: Path, folder: str, picture: Path) -> tuple[int, int]:
     if folder == "images":
         return size_of(picture)
     name = Path("images", *picture.relative_to(path).parts[1:]).as_posix()
-    original, exists = files.picture(path, name, str(path))
+    original, exists = files.Stems().find(path, name, str(path))
     if exists:
         return size_of(original)
     width, height = size_of(picture)
@@ -105,6 +106,8 @@ class Capture:
     fisheye: bool = False
     masks: tuple[Path | None, ...] = ()
     """A mask for each picture, or none at all."""
+    crops: Float[np.ndarray, " n"] | None = None
+    """Radius about each picture's middle beyond which nothing is learnt, in pixels of `sizes`."""
     parts: Mapping[str, Int[np.ndarray, " picked"]] | None = None
     """Indices of the pictures of each split; None: every eighth is for testing."""
 
@@ -112,6 +115,10 @@ class Capture:
         """InputError for one picture alone, bad intrinsics, or pictures of another shape."""
         if len(self.names) < 2:
             raise InputError(f"{self.path}: has one picture only; a scene needs several views")
+        self.check_cameras()
+
+    def check_cameras(self) -> None:
+        """InputError for bad intrinsics, or pictures of another shape."""
         width, height = size_of(self.files[0])
         for name, (w, h), lens in zip(self.names, self.sizes, self.intrinsics, strict=True):
             where = f"{self.path}, camera of {name!r}"
@@ -171,7 +178,6 @@ class Capture:
         part = share.of(len(picked))
         pictures = read_all([self.files[k] for k in picked], downscale, part)
         _, height, width, _ = pictures.shape
-        masks = [self.masks[k] for k in picked] if self.masks else []
         zoom = np.array([width, height]) / self.sizes[picked]
         return Split(
             names=tuple(self.names[k] for k in picked),
@@ -182,12 +188,41 @@ class Capture:
             if self.distortion is None
             else self.distortion[picked].astype(np.float32),
             fisheye=self.fisheye,
-            masks=read_masks(masks[part], (width * downscale, height * downscale), downscale)
-            if any(masks)
-            else None,
+            masks=self._masks(picked, part, (width, height), downscale),
             first=part.start,
         )
 
+    def _masks(
+        self, picked: np.ndarray, part: slice, size: tuple[int, int], downscale: int
+    ) -> Bool[np.ndarray, "held h w"] | None:
+        """Pixels to learn from, of pictures of that `size`: those that masks and crops leave."""
+        masks, (width, height) = None, size
+        named = [self.masks[k] for k in picked] if self.masks else []
+        if any(named):
+            masks = read_masks(named[part], (width * downscale, height * downscale), downscale)
+        if self.crops is not None and np.isfinite(self.crops[picked]).any():
+            x, y = (np.arange(side) + 0.5 - side / 2 for side in size)
+            from_middle = np.hypot(x, y[:, None])
+            radii = (self.crops[picked] * width / self.sizes[picked, 0])[part]
+            one = len(set(radii)) == 1  # then one mask is enough, whatever the number of pictures
+            kept = from_middle <= (radii[:1] if one else radii)[:, None, None]
+            kept = np.broadcast_to(kept, (len(radii), height, width))
+            masks = kept if masks is None else masks & kept
+        return masks
+
+
+def pictures_in(folder: Path) -> Iterator[Path]:
+    """The pictures of a folder and of those in it; what is hidden is none of them."""
+    for file in folder.rglob("*"):
+        inside = file.relative_to(folder).parts
+        if is_picture(file) and not any(part.startswith(".") for part in inside):
+            yield file
+
+
+def has_pictures(path: Path) -> bool:
+    """Whether there are pictures in one of the folders where `folder` looks for them."""
+    return any(_holds(path / name) for name in FACTORS)
+
 
 def _holds(folder: Path) -> bool:
-    return any(file.suffix.lower() in ENDINGS for file in folder.rglob("*"))
+    return any(True for _ in pictures_in(folder))

@@ -5,14 +5,15 @@ COLMAP's pose maps world to camera, whose axes are right, down, forwards (OpenCV
     x_camera = R x + t    so that    o = -R^T t,    T_world_camera = [R^T diag(1, -1, -1) | o]  (1)
 """
 
+from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
 
-from data import files, forward, nearest, sparse
-from data.capture import Capture, folder
+from data import files, forward, models, nearest, sparse
+from data.capture import Capture, folder, has_pictures, pictures_in
 from data.errors import InputError, one_line
 from data.scene import Scene
 from data.share import Share
@@ -40,7 +41,7 @@ AXES = np.diag([1.0, -1.0, -1.0])
 
 def recognises(path: Path) -> bool:
     """Whether the folder holds a scene in this format."""
-    return bool(sparse.folders(path))
+    return bool(models.roots(path))
 
 
 def load(
@@ -55,15 +56,16 @@ def load(
     Where cameras look one way and points say how near things are, `bound`, if given, is the near
     plane's distance; see `data.forward`.
     """
-    models = [sparse.read(place) for place in sparse.folders(path)]
-    model = max(models, key=lambda model: len(model.pictures))
-    found = folder(path, downscale)
+    read = [(sparse.read(place), root) for root in _roots(path) for place in models.folders(root)]
+    model, root = max(read, key=lambda found: len(found[0].pictures))
+    found = folder(root, downscale)
     pictures, taken, warnings = _present(model, found.path)
+    warnings = (*model.warnings, *warnings)
     capture = _capture(path, model, pictures, taken)
-    if len(models) > 1:
-        sizes = ", ".join(f"{m.path.relative_to(path)} has {len(m.pictures)}" for m in models)
+    if len(read) > 1:
+        sizes = ", ".join(f"{m.path.relative_to(path)} has {len(m.pictures)}" for m, _ in read)
         warnings = (
-            f"of {len(models)} models {model.path.relative_to(path)} was taken, which has the "
+            f"of {len(read)} models {model.path.relative_to(path)} was taken, which has the "
             f"most pictures: {sizes}",
             *warnings,
         )
@@ -80,9 +82,16 @@ def load(
         motion=placed.motion,
         space=space,
         nearest=None if distance is None else distance * placed.scale,
-        format="COLMAP",
+        format="COLMAP" if root == path else f"COLMAP in {root.relative_to(path)}",
         warnings=(*warnings, *found.warnings, *odd, *capture.warnings(share)),
     )
+
+
+def _roots(path: Path) -> list[Path]:
+    """The scene's folder where model and pictures lie in it; else those within `dense`."""
+    roots = models.roots(path)
+    complete = [root for root in roots if has_pictures(root)] or roots
+    return [path] if path in complete else complete
 
 
 def lens(
@@ -177,17 +186,36 @@ def _present(
     for a, b in pairwise(pictures):
         if a.name == b.name:
             raise InputError(f"{model.path}: names {a.name!r} twice; export the model again")
-    taken = [files.inside(place, picture.name, str(model.path)) for picture in pictures]
-    there = {k for k, file in enumerate(taken) if files.is_file(file)}
-    missing = [picture.name for k, picture in enumerate(pictures) if k not in there]
-    if not missing:
-        return pictures, taken, ()
+    stems, ours = files.Stems(), [files.bare(picture.name) for picture in pictures]
+    counts = Counter(ours)
+    taken, there, where = [], [], str(model.path)
+    for k, picture in enumerate(pictures):
+        # the smaller pictures may have been written in another format than the model's
+        find = stems.find if counts[ours[k]] == 1 else files.picture
+        file, exists = find(place, picture.name, where)
+        taken.append(file)
+        there += [k] if exists else []
+    missing = [picture.name for k, picture in enumerate(pictures) if k not in set(there)]
     said = f"{len(missing)} of {len(pictures)} pictures that {model.path} names are not in {place}"
-    said += f": {', '.join(missing[:3])}{', ...' if missing[3:] else ''}"
+    said += f": {_some(missing)}"
     if not there:
-        raise InputError(f"{said}; put them there")
+        raise InputError(f"{said}; put them there{files.lying(place)}")
+    warnings = [f"{said}; they were left out"] if missing else []
+    used = {taken[k] for k in there}
+    others = sorted(f.relative_to(place).as_posix() for f in pictures_in(place) if f not in used)
+    if others:
+        warnings.append(
+            f"{len(others)} of {len(others) + len(used)} pictures in {place} are not named by "
+            f"{model.path} and are left out: {_some(others)}; COLMAP could not place them, or took "
+            "another folder"
+        )
     return (
-        [pictures[k] for k in sorted(there)],
-        [taken[k] for k in sorted(there)],
-        (one_line(f"{said}; they were left out"),),
+        [pictures[k] for k in there],
+        [taken[k] for k in there],
+        tuple(map(one_line, warnings)),
     )
+
+
+def _some(names: list[str]) -> str:
+    """The first three names."""
+    return f"{', '.join(names[:3])}{', ...' if names[3:] else ''}"

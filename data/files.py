@@ -1,11 +1,13 @@
 """What a scene's files say: JSON checked key by key, and names of files that stay in the folder."""
 
 import json
+import math
+from collections import Counter
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from data.errors import InputError
-from data.pictures import ENDINGS
+from data.pictures import ENDINGS, FOREIGN, is_picture
 
 MOST_JSON = 2**28
 """Bytes of a JSON file, some hundred thousand frames: more is not read into memory."""
@@ -41,6 +43,25 @@ def value(holder: Any, key: str, kind: type, where: object) -> Any:
     return found
 
 
+def number(
+    holder: Any,
+    key: str,
+    where: object,
+    low: float = -1e9,
+    high: float = 1e9,
+    unit: str = "",
+) -> float:
+    """holder[key] as a float from `low` to `high`, of that unit; InputError for any other."""
+    found: float = value(holder, key, float, where)
+    if not low <= found <= high:  # nor is NaN
+        finite = "" if math.isfinite(found) else "finite, "
+        unit = f" {unit}" if unit else ""
+        raise InputError(
+            f"{where}: {key} is {found:g}; it must be {finite}from {low:g} to {high:g}{unit}"
+        )
+    return found
+
+
 def inside(folder: Path, name: str, where: str) -> Path:
     """The file that a scene calls `name`; InputError where that isn't in the folder.
 
@@ -62,16 +83,74 @@ def inside(folder: Path, name: str, where: str) -> Path:
 
 
 def picture(folder: Path, name: str, where: str) -> tuple[Path, bool]:
-    """The picture that a scene calls `name`, with or without its ending, and whether it exists."""
+    """The picture that a scene calls `name`, with or without its ending, and whether it exists.
+
+    The ending may be written in capitals on disk. InputError for a picture in a format that can't
+    be read, which lies there under that name.
+    """
     named = inside(folder, name, where)
-    if named.suffix.lower() in ENDINGS:
-        candidates = [named]
+    known = named.suffix.lower() in ENDINGS
+    if known:
+        stem, endings = named.with_suffix(""), [named.suffix, named.suffix.lower()]
     else:  # by Blender's exporter the ending is left out
-        candidates = [named.with_name(named.name + ending) for ending in ENDINGS]
+        stem, endings = named, list(ENDINGS)
+    endings += [ending.upper() for ending in endings]
+    candidates = [stem.with_name(stem.name + ending) for ending in endings]
     for candidate in candidates:
         if is_file(candidate):
             return candidate, True
+    foreign = [named] if named.suffix.lower() in FOREIGN else []
+    foreign += [stem.with_name(stem.name + e) for f in FOREIGN for e in (f, f.upper())]
+    for candidate in [] if known else foreign:
+        if is_file(candidate):
+            raise InputError(f"{where}: {candidate.name} is {_unread(candidate)}")
     return candidates[0], False
+
+
+class Stems:
+    """Pictures by their folder and their name without its ending; each folder is listed once."""
+
+    def __init__(self) -> None:
+        self._listed: dict[Path, dict[str, Path | None]] = {}
+
+    def find(self, folder: Path, name: str, where: str) -> tuple[Path, bool]:
+        """As `picture`; where it doesn't exist, the one of the same stem, whatever its ending."""
+        file, exists = picture(folder, name, where)
+        other = None if exists else self.alike(file)
+        return (file, exists) if other is None else (other, True)
+
+    def alike(self, file: Path) -> Path | None:
+        """The only picture that differs from `file` by its ending alone."""
+        if file.parent not in self._listed:
+            found: dict[str, Path | None] = {}
+            for other in listing(file.parent):
+                if is_picture(other):
+                    found[other.stem] = None if other.stem in found else other
+            self._listed[file.parent] = found
+        return self._listed[file.parent].get(file.stem)
+
+
+def listing(folder: Path) -> list[Path]:
+    """What lies in a folder, in the order of names; nothing where it can't be listed."""
+    try:
+        return sorted(folder.iterdir())
+    except (OSError, ValueError):
+        return []
+
+
+def lying(folder: Path) -> str:
+    """How many files of which ending lie in a folder, in words, to go behind what is missing."""
+    counts = Counter(f.suffix.lower() for f in listing(folder) if not f.name.startswith("."))
+    files = [f"{count} {ending}" for ending, count in counts.most_common(3) if ending]
+    return f"; {folder} holds {', '.join(files)}" if files else ""
+
+
+def _unread(file: Path) -> str:
+    """What is said of a picture in a format that can't be read."""
+    return (
+        f"a picture in the format {FOREIGN[file.suffix.lower()]}, which can't be read; convert the "
+        "pictures to PNG or JPEG"
+    )
 
 
 def bare(name: str) -> str:

@@ -20,7 +20,7 @@ from data import forward
 from data.capture import Capture, folder
 from data.errors import InputError
 from data.normalise import moved
-from data.pictures import ENDINGS
+from data.pictures import is_picture
 from data.poses import rigid
 from data.scene import Scene
 from data.share import Share
@@ -47,7 +47,7 @@ def load(
     """
     file = path / "poses_bounds.npy"
     found = folder(path, downscale)
-    pictures = sorted(p for p in found.path.iterdir() if p.suffix.lower() in ENDINGS)
+    pictures = sorted(filter(is_picture, found.path.iterdir()))
     if not pictures:
         raise InputError(f"{found.path}: has no pictures, or only in folders within it")
     table = _read(file, len(pictures), found.path)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +24,22 @@ from PIL import Image
 from data import exr
 from data.errors import InputError
 
-ENDINGS = (".png", ".webp", ".jpg", ".jpeg", ".exr")
-_FORMATS = ("PNG", "WEBP", "JPEG")
+ENDINGS = (
+    *(".png", ".webp", ".jpg", ".jpeg", ".exr", ".tif", ".tiff", ".bmp", ".avif"),
+    *(".jp2", ".tga", ".gif", ".ppm", ".pgm", ".pnm", ".qoi", ".jpe", ".jfif"),
+)
+"""Of pictures that are read; where a name has none they are tried in this order."""
+FOREIGN = {
+    **{".heic": "HEIC", ".heif": "HEIF", ".jxl": "JPEG XL", ".psd": "PSD", ".hdr": "HDR"},
+    **{".dng": "DNG", ".cr2": "CR2", ".cr3": "CR3", ".nef": "NEF", ".arw": "ARW", ".raw": "RAW"},
+    **{".orf": "ORF", ".rw2": "RW2", ".raf": "RAF", ".svg": "SVG", ".npy": "NPY", ".ktx": "KTX"},
+}
+"""Formats of pictures that are named where they are met, but not read."""
+_FORMATS = (
+    *("PNG", "WEBP", "JPEG", "TIFF", "BMP", "JPEG2000", "GIF", "PPM", "QOI"),
+    *(("AVIF",) if find_spec("PIL.AvifImagePlugin") else ()),  # since Pillow 11.3
+    "TGA",  # has no mark of its own, so it comes last
+)
 """What Pillow may take a file for, whatever its name ends in: no format that runs programs."""
 MOST_PIXELS = 2**26
 """Of one picture, 8192 x 8192: more is taken for a small file that means to fill the memory."""
@@ -55,6 +70,11 @@ def headers_alone() -> Iterator[None]:
         yield
     finally:
         _HEADERS_ALONE.reset(before)
+
+
+def is_picture(file: Path) -> bool:
+    """Whether a file's name is that of a picture: `._name.png` of macOS and the like are none."""
+    return file.suffix.lower() in ENDINGS and not file.name.startswith(".")
 
 
 def size_of(file: Path) -> tuple[int, int]:
@@ -235,6 +255,8 @@ def _decoded(file: Path) -> UInt8[np.ndarray, "h w 4"]:
         if image.mode.startswith("I"):  # grey in 16 bits; of colours Pillow keeps the high byte too
             grey = (np.asarray(image).astype(np.int64) >> 8).astype(np.uint8)
             return np.stack([grey, grey, grey, np.full_like(grey, 255)], axis=-1)
+        if image.mode == "F":
+            raise ValueError("it holds floats; write it with 8 or 16 bits, or as OpenEXR")
         return np.asarray(image.convert("RGBA"))
 
 

@@ -3,9 +3,11 @@
 Every count is checked against what is left of the file before anything is made of it.
 """
 
+import math
 import mmap
 import struct
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +15,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from data.errors import InputError
-from data.files import is_file
+from data.models import file_of
 
 MODELS = {
     "SIMPLE_PINHOLE": (0, 3),
@@ -37,7 +39,6 @@ MODELS = {
 }
 """Camera models: their number in binary files, and how many parameters they have."""
 _NAMES = {number: name for name, (number, _) in MODELS.items()}
-_PLACES = ("sparse/0", "sparse", "colmap/sparse/0")
 _LONGEST_NAME = 4096
 MOST_POINTS = 2**18
 """Of a model of more points every second is kept, or every fourth .."""
@@ -87,28 +88,29 @@ class Model(NamedTuple):
     path: Path
     cameras: dict[int, Lens]
     pictures: tuple[Picture, ...]
-
-
-def folders(path: Path) -> list[Path]:
-    """The folders under a scene's folder that hold a model, in order."""
-    numbered = [p for p in (path / "sparse").glob("*") if p.name.isdecimal()]
-    places = [path / place for place in _PLACES]
-    places += sorted(numbered, key=lambda p: int(p.name[:9]))
-    return [p for p in dict.fromkeys(places) if _file(p, "cameras") and _file(p, "images")]
+    warnings: tuple[str, ...] = ()
 
 
 def read(folder: Path) -> Model:
     """The model in a folder; InputError where a file is cut short or says what can't be."""
-    cameras_file, images_file = _file(folder, "cameras"), _file(folder, "images")
+    cameras_file, images_file = file_of(folder, "cameras"), file_of(folder, "images")
     assert cameras_file and images_file, "folders() finds only such as have both"
     cameras = _unique(_parsed(cameras_file, _binary_cameras, _text_cameras), cameras_file)
-    pictures = _unique(_parsed(images_file, _binary_pictures, _text_pictures), images_file)
-    return Model(folder, cameras, tuple(pictures.values()))
+    followed: list[int] = []
+    text = partial(_text_pictures, followed=followed)
+    pictures = _unique(_parsed(images_file, _binary_pictures, text), images_file)
+    warnings: tuple[str, ...] = ()
+    if followed:
+        warnings = (
+            f"{images_file}: {len(followed)} pictures lack the line of their points, which may be "
+            f"empty (line {followed[0]} the first): the line below was read as a picture's",
+        )
+    return Model(folder, cameras, tuple(pictures.values()), warnings)
 
 
 def points(folder: Path) -> Points | None:
     """The model's well-known points; None if it has no such file, InputError as for `read`."""
-    file = _file(folder, "points3D")
+    file = file_of(folder, "points3D")
     if file is None:
         return None
     kept: list[tuple[list[float], np.ndarray]] = []
@@ -127,12 +129,6 @@ def points(folder: Path) -> Points | None:
         np.repeat(np.arange(len(kept)), [len(track) for track in tracks]),
         np.concatenate([np.zeros(0, np.int64), *tracks]),
     )
-
-
-def _file(folder: Path, stem: str) -> Path | None:
-    """Binary before text, as COLMAP itself reads them."""
-    candidates = (folder / f"{stem}.bin", folder / f"{stem}.txt")
-    return next((file for file in candidates if is_file(file)), None)
 
 
 def _unique(entries: Iterable[tuple[int, Any]], file: Path) -> dict[int, Any]:
@@ -246,10 +242,16 @@ def _text_cameras(lines: Iterable[str], file: Path) -> Iterator[tuple[int, Lens]
         yield key, Lens(model, width, height, _numbers(float, words[4:], where))
 
 
-def _text_pictures(lines: Iterable[str], file: Path) -> Iterator[tuple[int, Picture]]:
-    numbered = enumerate(lines, 1)
-    for number, line in numbered:
+def _text_pictures(
+    lines: Iterable[str], file: Path, followed: list[int]
+) -> Iterator[tuple[int, Picture]]:
+    """Pictures; in `followed` the numbers of lines that another picture's follows at once."""
+    picture_before = False
+    for number, line in enumerate(lines, 1):
         words = line.split(maxsplit=9)  # what is left is the name, with its spaces
+        if picture_before and _of_points(line):
+            picture_before = False
+            continue
         if not words or words[0].startswith("#"):
             continue
         where = f"{file}, line {number}"
@@ -258,10 +260,26 @@ def _text_pictures(lines: Iterable[str], file: Path) -> Iterator[tuple[int, Pict
                 f"{where}: a picture is IMAGE_ID QW QX QY QZ TX TY TZ CAMERA_ID NAME, "
                 "and its points in the line below"
             )
+        if picture_before:
+            followed.append(number - 1)
         key, camera = _numbers(int, [words[0], words[8]], where)
         motion = _numbers(float, words[1:8], where)
         yield key, Picture(words[9].rstrip("\r\n"), camera, motion[:4], motion[4:], key)
-        next(numbered, None)  # its points, a line that may be empty
+        picture_before = True
+
+
+def _of_points(line: str) -> bool:
+    """Whether a line below a picture's is that of its points: X Y POINT3D_ID each, or empty.
+
+    That of a picture has ten words, of which the last is a name.
+    """
+    words = line.split()
+    if len(words) % 3 or (words and words[0].startswith("#")):
+        return False
+    try:
+        return not words or math.isfinite(float(words[-1]))
+    except ValueError:
+        return False
 
 
 def _text_points(

@@ -167,6 +167,63 @@ def test_names_that_differ_by_ending_alone(scene):
     assert load(scene).splits["test"].names == ("0000.png", "0007.png")
 
 
+def test_pictures_that_the_model_does_not_name_are_told(scene):
+    for name in ("0009.png", "more/a.png", "._0001.png", ".trash/b.png"):
+        write_pictures(scene / "images_2", [name])
+    (said,) = load(scene, downscale=2).warnings
+    assert said.startswith("2 of 11 pictures in") and "are left out: 0009.png, more/a.png" in said
+
+
+@pytest.mark.parametrize("place", ["dense/0", "dense", "dense/12"])
+@pytest.mark.parametrize("original", [True, False], ids=["beside a model alone", "alone"])
+def test_undistorted_pictures_in_dense(scene, place, original):
+    """As COLMAP's automatic reconstruction lays them out, whose original pictures lie elsewhere."""
+    (scene / place).mkdir(parents=True)
+    (scene / "images_2").rename(scene / place / "images_2")
+    (scene / "sparse").rename(scene / place / "sparse")
+    if original:
+        write_binary(scene / "sparse" / "0", CAMERAS, entries(POSES))
+    found = load(scene, downscale=2)
+    assert len(found.splits["train"]) == 7 and not found.warnings
+    assert found.format == f"COLMAP in {place}" and found.path == scene
+
+
+def test_a_scene_whose_pictures_lie_at_the_top_is_not_taken_from_dense(scene):
+    write_pictures(scene / "dense" / "0" / "images", NAMES[:3], size=(32, 24))
+    write_binary(scene / "dense" / "0" / "sparse" / "0", CAMERAS, entries(POSES)[:3])
+    found = load(scene)
+    assert found.format == "COLMAP" and len(found.splits["train"]) == 7
+
+
+@pytest.mark.parametrize("names", [["0000.JPG"], ["0000.jpeg", "0001.webp"]])
+def test_smaller_pictures_of_another_format(scene, names):
+    """The model names JPEGs, and what shrank them wrote PNGs."""
+    pictures = entries(POSES)
+    for k, name in enumerate(names):
+        pictures[k] = pictures[k]._replace(name=name)
+    write_binary(scene / "sparse" / "0", CAMERAS, pictures)
+    found = load(scene, downscale=2)
+    assert not found.warnings
+    assert found.splits["test"].pictures[0, 0, 0].tolist() == [0, 0, 255, 255]
+
+
+@pytest.mark.parametrize("blank", ["none", "all", "some"])
+def test_text_without_the_lines_of_points(tmp_path, blank):
+    names = [f"{k:04} a b.png" if k % 2 else f"{k:04}.png" for k in range(9)]
+    write_pictures(tmp_path / "images", names, size=(32, 24))
+    pictures = [e._replace(name=name) for e, name in zip(entries(POSES), names, strict=True)]
+    write_text(tmp_path / "sparse" / "0", CAMERAS, pictures)
+    file = tmp_path / "sparse" / "0" / "images.txt"
+    lines = file.read_text().splitlines()
+    if blank != "all":
+        kept = [line for line in lines if len(line.split()) >= 10 or (blank == "some" and line)]
+        file.write_text("\n".join(kept) + "\n")
+    found = load(tmp_path)
+    assert len(found.splits["train"]) == 7
+    said = [line for line in found.warnings if "lack the line of their points" in line]
+    assert len(said) == (blank != "all")
+
+
 def test_real_can(real_data):
     found = load(real_data / "can")
     train, test = found.splits["train"], found.splits["test"]
@@ -269,8 +326,8 @@ def test_names_with_control_characters_are_shown(scene):
     pictures = entries(POSES)
     pictures[2] = pictures[2]._replace(name="a\n\x1b[2J\u202eb.png")
     write_binary(scene / "sparse" / "0", CAMERAS, pictures)
-    (said,) = [line for line in load(scene).warnings if "1 of 9" in line]
-    assert said.isprintable()
+    gone, extra = [line for line in load(scene).warnings if "1 of 9" in line]
+    assert gone.isprintable() and "0002.png" in extra
 
 
 def test_fisheye_beside_perspective(scene):

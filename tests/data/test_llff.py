@@ -56,6 +56,13 @@ def test_forward_facing(scene, poses):
     np.testing.assert_allclose(back, poses[1:8], atol=1e-5)
 
 
+def test_hidden_files_are_no_pictures(scene):
+    """macOS writes ._NAME.png beside NAME.png on foreign disks."""
+    for k in range(9):
+        (scene / "images_8" / f"._{k:02}.png").write_bytes(b"\0\5\x16\7")
+    assert load(scene).splits["test"].names == ("00", "08")
+
+
 def test_what_was_seen_of_a_forward_facing_scene_lies_beyond_the_near_plane(scene):
     found = load(scene)
     for split in found.splits.values():

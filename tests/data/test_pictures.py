@@ -16,7 +16,7 @@ from PIL import Image
 
 from data import pictures
 from data.errors import InputError
-from data.pictures import read_all, read_masks, shrink, size_of, turned
+from data.pictures import is_picture, read_all, read_masks, shrink, size_of, turned
 
 
 def noise(h, w, channels, seed=0):
@@ -150,6 +150,22 @@ def test_which_pictures_are_marked_as_turned(tmp_path, ending):
     assert turned([broken, tmp_path / "nothing.png", tmp_path / "nowhere.exr"]) == []
 
 
+@pytest.mark.parametrize(
+    "ending", ["tif", "tiff", "bmp", "avif", "tga", "ppm", "jp2", "JPG", "qoi"]
+)
+def test_formats_that_pillow_reads(tmp_path, ending):
+    pixels = np.tile(np.arange(0, 240, 30, dtype=np.uint8)[:, None, None], (1, 8, 3))
+    file = tmp_path / f"a.{ending}"
+    Image.fromarray(pixels).save(file)
+    assert is_picture(file) and size_of(file) == (8, 8)
+    np.testing.assert_allclose(read_all([file])[0, ..., :3].astype(int), pixels, atol=4)
+
+
+def test_a_tiff_of_floats_is_refused(tmp_path):
+    Image.fromarray(np.ones((4, 4), np.float32)).save(tmp_path / "a.tif")
+    assert "holds floats" in refusal(read_all, [tmp_path / "a.tif"])
+
+
 @pytest.mark.parametrize("kind", [np.float32, np.float16])
 def test_exr_is_bent_to_srgb(tmp_path, kind):
     linear = np.linspace(0, 1.5, 5 * 7 * 3).reshape(5, 7, 3)
@@ -244,7 +260,7 @@ def test_only_pictures_are_taken_for_pictures(tmp_path):
     file = tmp_path / "a.png"
     file.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\n")
     assert "a.png" in refusal(read_all, [file])
-    Image.fromarray(noise(4, 4, 3)).save(file, "GIF")
+    Image.fromarray(noise(4, 4, 3)).save(file, "PCX")
     assert "a.png" in refusal(read_all, [file])
     assert "can't be decoded" in refusal(read_all, [tmp_path])
     assert "can't be decoded" in refusal(read_all, [tmp_path / "nowhere.png"])
