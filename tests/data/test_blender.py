@@ -236,7 +236,7 @@ def test_pose_that_is_no_rigid_motion(scene, fault):
 
 def test_missing_keys(scene):
     rewrite(scene, lambda meta: meta.pop("camera_angle_x"))
-    assert "camera_angle_x is missing" in refusal(scene)
+    assert "has neither fl_x nor camera_angle_x" in refusal(scene)
     rewrite(scene, lambda meta: meta.update(camera_angle_x=7.0))
     assert "radians" in refusal(scene)
     rewrite(scene, lambda meta: meta.pop("frames"))

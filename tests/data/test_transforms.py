@@ -136,10 +136,11 @@ def test_bound_is_the_half_side(scene):
 
 
 def test_lens_of_all(scene):
-    found = lens(scene(k1=0.1, k2=0.2, p1=0.3, p2=0.4, k3=0.5, k6=0.6, camera_model="OPENCV"))
+    bent = {"k1": 0.1, "k2": 0.2, "p1": 0.3, "p2": 0.4, "k3": 0.5, "k4": 0.7, "k6": 0.6}
+    found = lens(scene(**bent, camera_model="FULL_OPENCV"))
     for intrinsics, distortion in found.values():
         np.testing.assert_allclose(intrinsics, [20, 21, 11, 9])
-        np.testing.assert_allclose(distortion, [0.1, 0.2, 0.3, 0.4, 0.5, 0, 0, 0.6])
+        np.testing.assert_allclose(distortion, [0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 0, 0.6])
 
 
 def test_lens_of_one_goes_before(scene):
@@ -181,7 +182,7 @@ def test_lens_by_angle(scene):
 
 def test_fisheye(scene):
     for said in ({"camera_model": "OPENCV_FISHEYE"}, {"is_fisheye": True}):
-        split = load(scene(k1=0.1, k2=0.2, k3=0.3, k4=0.4, p1=9.0, **said)).splits["train"]
+        split = load(scene(k1=0.1, k2=0.2, k3=0.3, k4=0.4, **said)).splits["train"]
         assert split.fisheye
         np.testing.assert_allclose(split.distortion[0], [0.1, 0.2, 0.3, 0.4, 0, 0, 0, 0])
     assert load(scene(camera_model="OPENCV_FISHEYE")).splits["train"].distortion.shape == (7, 8)
@@ -201,12 +202,12 @@ def test_intrinsics_follow_the_true_size(scene):
     assert "downscale 5" in refusal(scene(), downscale=5)
 
 
-def shrunk(folder, factor, count=9):
+def shrunk(folder, factor, count=9, ending="png"):
     """Smaller pictures beside the others, of another colour."""
     (folder / f"images_{factor}").mkdir()
     for k in range(count):
         pixels = np.full((H // factor, W // factor, 3), 20 * k + 5, np.uint8)
-        Image.fromarray(pixels).save(folder / f"images_{factor}" / f"{k:02d}.png")
+        Image.fromarray(pixels).save(folder / f"images_{factor}" / f"{k:02d}.{ending}")
 
 
 @pytest.mark.parametrize("said", [True, False])
@@ -246,6 +247,23 @@ def test_only_smaller_pictures_are_there(scene, said):
     assert "choose a multiple of 2" in refusal(folder, downscale=3)
     (folder / "images_2").rename(folder / "images_3")
     assert "none of its 9 pictures exists" in refusal(folder)
+
+
+@pytest.mark.parametrize("original", [True, False])
+def test_smaller_pictures_may_be_of_another_format(scene, original):
+    folder = scene(drop_size if not original else lambda content: None)
+    shrunk(folder, 2, ending="tif")
+    for file in [] if original else list((folder / "images").iterdir()):
+        Image.open(file).save(file.with_suffix(".bmp"))
+        file.unlink()
+    split = load(folder, downscale=2).splits["train"]
+    assert split.pictures[0, 0, 0, 0] == 25
+    np.testing.assert_allclose(split.intrinsics[0], [10, 10.5, 5.5, 4.5])
+
+
+def drop_size(content):
+    """The file doesn't say how large its pictures are."""
+    del content["w"], content["h"]
 
 
 def test_masks_are_for_the_true_size(scene):
@@ -324,7 +342,7 @@ def test_space(scene):
     found = load(scene(aabb_scale=1, scale=0.5, offset=[0.5, 0.25, 0.5]))
     corner = (np.array([1.0, 1.0, 0.0]) - [0.5, 0.25, 0.5]) / 0.5
     np.testing.assert_allclose(found.scale * (corner + found.motion[:, 3]), [1, 1, -1])
-    for broken in ({"scale": 0}, {"offset": 3}, {"offset": [1, 2]}, {"offset": [1, 2, "x"]}):
+    for broken in ({"scale": 0}, {"offset": {}}, {"offset": [1, 2]}, {"offset": [1, 2, "x"]}):
         assert next(iter(broken)) in refusal(scene(aabb_scale=1, **broken))
     assert "aabb_scale is a str" in refusal(scene(aabb_scale="4"))
 
