@@ -11,67 +11,43 @@ read by libraries that run nothing of what they read.
 """
 
 import contextlib
-import errno
 import logging
-import os
-import shutil
 import sys
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 
-from data.errors import InputError, one_line
-from nerf import digest, processes
+from data.errors import InputError
+from nerf import changes, checkpoint_folder, digest, processes
+from nerf.checkpoint_folder import MEMO, STATE, BrokenError
 from nerf.console import console
+from nerf.memo import Kept, Memo, Shapes, read, written
 from nerf.state import TrainState
-
-STATE, MEMO = "state", "memo"
-"""Parts of a checkpoint: arrays, and what is said in JSON."""
-
-
-class Memo(NamedTuple):
-    """What a run needs beside its arrays to go on."""
-
-    config: dict[str, Any]
-    """The settings it is trained with, as `nerf.config.told` has them."""
-    data: str = ""
-    """Digest of the pictures and cameras it is trained on."""
-    seconds: float = 0.0
-    """Of training, compilation included, dead starts counted in."""
-    lost: float = 0.0
-    """Of these, seconds of dead starts."""
-    seeds: tuple[int, ...] = ()
-    """Those that were tried, this one last."""
-    watch: tuple[tuple[float, float, float], ...] = ()
-    """What the watch over dead starts remembers."""
-    slower: float = 1.0
-    """Times the learning rate, after rollbacks."""
-    rollbacks: int = 0
-    changes: tuple[str, ...] = ()
-    """What was changed in the course of the run, in words, and at which step."""
-
-
-class BrokenError(Exception):
-    """A checkpoint that can't be used, and why."""
 
 
 class Checkpoints:
     """The checkpoints of one run, of which the newest `keep` stay."""
 
     def __init__(self, run: Path, keep: int = 2):
+        """InputError where `checkpoints` is a link."""
         for who in ("absl", "asyncio"):  # orbax narrates every save, and each file that failed
             logging.getLogger(who).setLevel(logging.CRITICAL)
         # of a save that failed it leaves parts that were never begun
         warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
+        checkpoint_folder.checked(run / "checkpoints")
         self._run, self._keep = run, keep
-        self.folder = (run / "checkpoints").resolve()
+        self.folder = run.resolve() / "checkpoints"
         self._open: ocp.CheckpointManager | None = None
+        self._saving: int | None = None
+        """The step that is being written."""
+        self._aside: set[int] = set()
+        """Steps that count no more; they are removed when another is whole."""
 
     @property
     def _manager(self) -> ocp.CheckpointManager:
@@ -84,9 +60,9 @@ class Checkpoints:
 
     @property
     def steps(self) -> list[int]:
-        """The steps of the checkpoints that are whole on disk, oldest first."""
-        there = self.folder.iterdir() if self.folder.is_dir() else ()
-        return processes.of_first(sorted(int(at.name) for at in there if at.name.isdecimal()))
+        """The steps of the run's own checkpoints that are whole on disk, oldest first."""
+        there = checkpoint_folder.steps(self.folder)
+        return processes.of_first([step for step in there if step not in self._aside])
 
     @property
     def latest(self) -> int | None:
@@ -105,14 +81,17 @@ class Checkpoints:
         if bad:
             return f"{bad[0]} is not finite"
         step = int(state.step)
-        told = memo._asdict() | {"step": step, "digests": digests}
+        told = written(memo, step, digests, shapes_of(arrays))
         # a copy of our own: the next step takes the state's memory while orbax still reads
         arrays = jax.tree.map(jnp.copy, arrays)
         parts = {STATE: ocp.args.StandardSave(arrays), MEMO: ocp.args.JsonSave(told)}
         try:
-            if step in self.steps:
-                self._manager.delete(step)
+            processes.by_first(lambda: checkpoint_folder.make_room(self.folder, step))
+            self._saving = step
+            self._manager.reload()  # what was removed or put aside meanwhile
             self._manager.save(step, args=ocp.args.Composite(**parts), force=True)
+        except InputError as error:
+            return str(error)
         except Exception as error:  # of a full disk orbax tells in several ways
             return self._given_up(error)
         return failed
@@ -120,49 +99,59 @@ class Checkpoints:
     def finish(self) -> str:
         """Waits until everything is on disk, and drops what is older than the newest `keep`.
 
-        Returns why something could not be written; empty if all is well.
+        The one that was written last stays, whatever its step. Returns why something could not be
+        written; empty if all is well.
         """
-        if self._open is None:
+        if self._open is None or self._saving is None:
             return ""
         try:
-            self._manager.wait_until_finished()
+            self._open.wait_until_finished()
         except Exception as error:
             return self._given_up(error)
-        self.drop(self.steps[: -self._keep])
+        last, self._saving = self._saving, None
+        self._aside.discard(last)
+        old = [*self._aside, *self.steps[: -self._keep]]
+
+        def clear_away() -> None:
+            checkpoint_folder.settle(self.folder)
+            checkpoint_folder.remove(self.folder, [step for step in old if step != last])
+
+        processes.by_first(clear_away)
+        self._aside.clear()
         return ""
 
     def _given_up(self, error: Exception) -> str:
         """Clears away what a failed save left, and says why it failed."""
         with contextlib.suppress(Exception):  # it says the same again
             self._manager.close()
-        self._open = None
+        self._open = self._saving = None
         self.clear()
-        return reason(error)
+        return checkpoint_folder.reason(error)
 
     def clear(self) -> None:
-        """Removes checkpoints that were begun and never finished."""
-        if processes.is_first() and self.folder.is_dir():
-            for at in self.folder.iterdir():
-                if at.is_dir() and not at.name.isdecimal():
-                    shutil.rmtree(at, ignore_errors=True)
+        """Removes what a save of this run has begun and never finished."""
+        if processes.is_first():
+            checkpoint_folder.settle(self.folder)
 
-    def drop(self, steps: list[int]) -> None:
-        """Removes some checkpoints."""
-        for step in steps:
-            self._manager.delete(step)
+    def set_aside(self, beyond: int) -> None:
+        """Lets checkpoints beyond a step count no more; they go when another has become whole."""
+        self._aside |= {step for step in self.steps if step > beyond}
 
     def replace(self, state: TrainState, memo: Memo) -> str:
         """Keeps this state alone: another run begins in the place of this one. As `save`."""
-        failed = self.save(state, memo) or self.finish()
-        if not failed:
-            self.drop([step for step in self.steps if step != int(state.step)])
+        failed = self.save(state, memo)
+        if self._saving is None:
+            return failed
+        self._aside |= {step for step in self.steps if step != int(state.step)}
+        if failed := self.finish():
+            self._aside.clear()
         return failed
 
     def memo(self) -> Memo | None:
         """The memo of the newest checkpoint that has one to be read; None if there is none."""
         for step in reversed(self.steps):
             try:
-                return self._memo(step)[0]
+                return self._memo(step).memo
             except BrokenError:
                 continue
         return None
@@ -176,6 +165,15 @@ class Checkpoints:
         `say` is told, and the one before is used. InputError if none is whole, or if they are of
         another field than `like`.
         """
+        others = [
+            at.name + f" ({checkpoint_folder.LINKS})" * at.is_symlink()
+            for at in checkpoint_folder.foreign(self.folder)
+        ]
+        if others:
+            say(
+                f"warning  {self._run}/checkpoints: left alone, as it is none of this run's: "
+                f"{changes.in_words(others)}"
+            )
         steps = self.steps
         if not steps:
             raise InputError(f"{self._run}: has no checkpoint yet; train it again from the start")
@@ -191,62 +189,49 @@ class Checkpoints:
             return found
         raise InputError(f"{self._run}, {'; '.join(why)}; no other is left: train again")
 
-    def _memo(self, step: int) -> tuple[Memo, digest.Digests]:
+    def _memo(self, step: int) -> Kept:
         at = self.folder / str(step)
-        if at.is_symlink() or any(file.is_symlink() for file in at.rglob("*")):
-            raise BrokenError("has links, which could lead out of the run's folder")
-        if not (at / MEMO).is_dir():
-            raise BrokenError("has no memo: it is of an older version, or a part of it is gone")
-        part = ocp.args.Composite(**{MEMO: ocp.args.JsonRestore()})
-        try:
-            told = self._manager.restore(step, args=part)[MEMO]
-            digests = told.pop("digests")
-            if told.pop("step") != step:
-                raise BrokenError("is of another step")
-            told |= {name: tuple(map(_row, told[name])) for name in ("seeds", "watch", "changes")}
-            return Memo(**told), digests
-        except Exception as error:  # broken bytes are met with exceptions of every kind
-            raise BrokenError(reason(error)) from error
+        checkpoint_folder.look_through(at)
+        with checkpoint_folder.reading(at):
+            return read(at / MEMO, step)
 
     def _read(self, step: int, like: TrainState) -> tuple[TrainState, Memo]:
-        memo, digests = self._memo(step)
+        kept = self._memo(step)
         wanted = named(like)
-        try:
-            kept = dict(self._manager.item_metadata(step)[STATE].items())
-        except Exception as error:
-            raise BrokenError(reason(error)) from error
-        self._compare(step, kept, wanted)
+        _let_reads_end_late()
+        with checkpoint_folder.reading(self.folder / str(step)):
+            on_disk = shapes_of(dict(self._manager.item_metadata(step)[STATE].items()))
+            if kept.shapes is not None and on_disk != kept.shapes:
+                raise BrokenError("its arrays have other names or shapes than were written")
+        self._compare(step, on_disk, shapes_of(wanted))
         given = {
             name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding)
             for name, leaf in wanted.items()
         }
         part = ocp.args.Composite(**{STATE: ocp.args.StandardRestore(given)})
-        _let_reads_end_late()
-        try:
+        with checkpoint_folder.reading(self.folder / str(step)):
             found = self._manager.restore(step, args=part)[STATE]
-        except Exception as error:
-            raise BrokenError(reason(error)) from error
-        read, bad = digest.of_arrays(found)
-        changed = [name for name in read if read[name] != digests.get(name)] + bad
-        if changed:
-            raise BrokenError(f"{changed[0]} is not what was written")
+        digests, bad = digest.of_arrays(found)
+        wrong = [name for name in digests if digests[name] != kept.digests.get(name)] + bad
+        if wrong:
+            raise BrokenError(f"{wrong[0]} is not what was written")
         # an array that orbax has put somewhere stays there, and asks for programs of its own
         leaves = [
             found[name] if leaf.committed else jnp.array(np.asarray(found[name]))
             for name, leaf in wanted.items()
         ]
-        return jax.tree.unflatten(jax.tree.structure(like), leaves), memo
+        return jax.tree.unflatten(jax.tree.structure(like), leaves), kept.memo
 
-    def _compare(self, step: int, kept: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    def _compare(self, step: int, kept: Shapes, wanted: Shapes) -> None:
         """InputError where the arrays on disk are not those asked for: orbax would pad or cut."""
         where = f"{self._run}, checkpoint {step}: another field:"
         for name in sorted(wanted.keys() ^ kept.keys()):
             raise InputError(f"{where} {name} on one side only")
-        for name, leaf in wanted.items():
-            if tuple(kept[name].shape) != leaf.shape or kept[name].dtype != leaf.dtype:
+        for name, (dtype, *shape) in wanted.items():
+            if kept[name] != [dtype, *shape]:
                 raise InputError(
-                    f"{where} {name} has shape {tuple(kept[name].shape)}, by the config "
-                    f"{leaf.shape}; leave the field as it was"
+                    f"{where} {name} has shape {tuple(kept[name][1:])}, by the config "
+                    f"{tuple(shape)}; leave the field as it was"
                 )
 
     def close(self) -> None:
@@ -255,21 +240,6 @@ class Checkpoints:
         if self._open is not None:
             self._open.close()
             self._open = None
-
-
-def reason(error: BaseException) -> str:
-    """What went wrong, in a line: what the system said, if it was the system."""
-    chain = [error]
-    while (cause := chain[-1].__cause__ or chain[-1].__context__) and cause not in chain:
-        chain.append(cause)
-    for each in chain:
-        if isinstance(each, OSError) and each.strerror:
-            return each.strerror
-        for number in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EIO):
-            if os.strerror(number) in str(each):  # TensorStore's errors have no number
-                return os.strerror(number)
-    said = " ".join(str(chain[-1]).split()) or type(chain[-1]).__name__
-    return one_line(said)[:160]
 
 
 def _let_reads_end_late() -> None:
@@ -291,8 +261,9 @@ def _let_reads_end_late() -> None:
     sys.unraisablehook = hook
 
 
-def _row(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+def shapes_of(arrays: Mapping[str, Any]) -> Shapes:
+    """dtype and sizes of arrays, or of what orbax says of them, by their names."""
+    return {name: [str(leaf.dtype), *leaf.shape] for name, leaf in arrays.items()}
 
 
 def named(state: TrainState) -> dict[str, jax.Array]:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from scipy.ndimage import gaussian_filter
 
 from data.errors import InputError
 from data.scene import Split
-from nerf import processes
+from nerf import ours, processes
 from nerf.config import replace_text
 from nerf.field import Params
 from nerf.occupancy import Occupancy
@@ -23,7 +22,7 @@ from nerf.pictures import over, panel, parts, quantised, save
 from nerf.reach import reached
 from nerf.render import BACKGROUNDS, Renderer
 from nerf.report import receipt
-from nerf.report.record import stems
+from nerf.report.record import PARTS, stems
 
 BACKGROUND = "white"
 """What the benchmarks of the field lay transparent pixels over."""
@@ -54,7 +53,8 @@ def evaluate(
     fresh = out / ".views.new"  # pictures of an evaluation before stay until these are whole
 
     def room() -> None:
-        shutil.rmtree(fresh, ignore_errors=True)
+        ours.check(out / "views", _is_own)
+        ours.remove(fresh, _is_own)
         fresh.mkdir(parents=True)
 
     processes.by_first(room)
@@ -117,8 +117,7 @@ def evaluate(
         some = files[:: max(1, len(views) // SHOWN)][:SHOWN]
         strips = [imageio.v2.imread(fresh / f"{stem}.png") for stem in some]
         save(np.concatenate(strips), out / "overview.png")
-        if (out / "views").is_dir():  # of an evaluation before, of other views perhaps
-            shutil.rmtree(out / "views")
+        ours.remove(out / "views", _is_own)  # of an evaluation before, of other views perhaps
         fresh.replace(out / "views")
         receipt.write(
             out,
@@ -132,6 +131,12 @@ def evaluate(
 
     processes.by_first(finish)
     return metrics
+
+
+def _is_own(file: Path) -> bool:
+    """Whether an evaluation wrote a file: a panel, or a part of one by its name."""
+    named = file.name.endswith(tuple(f".{part}.webp" for part in PARTS))
+    return ours.wrote(file) or (named and file.is_file() and not file.is_symlink())
 
 
 def _photograph(split: Split, view: int) -> Float[np.ndarray, "h w 3"]:

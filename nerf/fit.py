@@ -1,7 +1,6 @@
 """A run of training, from the step that it is at to its end: what is logged, saved, begun again."""
 
 import math
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -9,12 +8,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from data.errors import InputError
-from nerf import dead_start, processes
+from nerf import checkpoint_folder, dead_start, processes
 from nerf.checkpoint import Checkpoints, Memo
 from nerf.config import Config, as_dict, write
 from nerf.console import console, interruptible, training_bar
 from nerf.dead_start import Watch
-from nerf.log import BOARD, metrics_log
+from nerf.log import begin_again, metrics_log
 from nerf.run import CONFIG
 from nerf.state import TrainState, start
 from nerf.step import Gap, Step
@@ -72,6 +71,7 @@ def fit(
     """
     config = step.config
     _refuse_if_over(config, state, memo, run)
+    checkpoint_folder.refuse_if_taken(checkpoints.folder, until or config.steps)
     memo = memo._replace(seeds=memo.seeds or (config.seed,))
     if not checkpoints.steps:  # something to go back to, whatever comes
         failed = checkpoints.save(state, memo) or checkpoints.finish()
@@ -173,7 +173,7 @@ def _back(
         )
     before = [step for step in checkpoints.steps if step < told.step]
     if before:
-        checkpoints.drop([step for step in checkpoints.steps if step > before[-1]])
+        checkpoints.set_aside(before[-1])
     state, kept = checkpoints.restore(ended.state)
     slower = memo.slower * SLOWER
     console.print(
@@ -200,8 +200,7 @@ def _again(
     console.print(f"step {told.step}: {kind}; begun again with seed {config.seed}")
     # the seed is in the state: the step that is compiled already serves it too
     state = step.placed(start(config)[1])
-    if processes.is_first():
-        shutil.rmtree(run / BOARD, ignore_errors=True)
+    processes.by_first(lambda: begin_again(run))
     seconds = told.seconds + time.perf_counter() - stopped_at
     memo = Memo(
         config=memo.config | {"seed": as_dict(config)["seed"]},
@@ -211,7 +210,11 @@ def _again(
         seeds=(*memo.seeds, config.seed),
         changes=memo.changes,
     )
-    checkpoints.replace(state, memo)
+    if failed := checkpoints.replace(state, memo):
+        console.print(
+            f"warning  step 0: not saved: {failed}; until the next is, --resume begins the dead "
+            "start again"
+        )
     # after the checkpoint, whose seed is the one that counts
     processes.by_first(lambda: write(config, run / CONFIG))
     return config, state, memo

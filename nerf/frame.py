@@ -33,7 +33,9 @@ def check(scene: Scene, run: Path) -> None:
     try:
         told = json.loads(file.read_text(encoding="utf-8"))
         scale, motion = float(told["scale"]), np.array(told["motion"], float).reshape(3, 4)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except OSError as error:
+        raise InputError(f"{file}: can't be read: {error.strerror}") from error
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise InputError(f"{file}: is no frame of a run; restore it, or train again") from error
     size = max(1.0, float(np.abs(scene.motion).max()))
     moved = float(np.abs(motion - scene.motion).max())

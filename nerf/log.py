@@ -4,7 +4,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from nerf.console import console
 from nerf.train import Progress
 
 FILE, BOARD = "metrics.jsonl", "tensorboard"
+OURS = ".nerf"
+"""Ending of a run's event files: others may put theirs beside them."""
 EVERY = 20
 """Steps between two lines."""
 
@@ -37,7 +39,7 @@ class Board:
         """Writes the numbers of a step; OSError if the disk does not take them."""
         if self._events is None:
             self._folder.mkdir(parents=True, exist_ok=True)
-            self._events = EventsWriter(str(self._folder / "events"))
+            self._events = EventsWriter(str(self._folder / "events"), OURS)
         for name, value in scalars.items():
             if value is not None:
                 told = summary.scalar(f"train/{name}", value)
@@ -51,6 +53,14 @@ class Board:
                 self._events.close()
             finally:  # the library leaves a file that it can't write open
                 self._events._py_recordio_writer.close()
+
+
+def begin_again(run: Path) -> None:
+    """Removes the run's own event files: what another start has told counts no more."""
+    for file in (run / BOARD).glob(f"events.out.tfevents.*{OURS}"):
+        if file.is_file() and not file.is_symlink():
+            with suppress(OSError):
+                file.unlink()
 
 
 @contextmanager

@@ -7,9 +7,9 @@ from typing import NamedTuple
 from data.errors import InputError
 from data.scene import Scene
 from data.share import ALL, Share
-from nerf import devices, frame
+from nerf import changes, devices, frame
 from nerf import run as folder
-from nerf.checkpoint import Checkpoints
+from nerf.checkpoint import Checkpoints, Memo
 from nerf.config import Config
 from nerf.field import Model
 from nerf.reach import load
@@ -38,20 +38,44 @@ def config_of(run: Path, scene: Path | None = None) -> Config:
 
 
 def open_run(run: Path, scene: Path | None = None) -> Opened:
-    """Opens a run; InputError if there is none, or no checkpoint that can be read."""
-    return restored(run, config_of(run, scene))
+    """Opens a run.
 
-
-def restored(run: Path, config: Config) -> Opened:
-    """The newest state of a run under a config that is its own, or nearly."""
+    InputError if there is none, no checkpoint that can be read, or if config.toml has other
+    settings than the run was trained with.
+    """
+    config = config_of(run, scene)
     model, state = start(config)
     checkpoints = Checkpoints(run)
     try:
+        if newest := checkpoints.memo():
+            _refuse_changes(run, config, newest)
         state, memo = checkpoints.restore(devices.padded(state, config))
         state = devices.cut(state, config)
     finally:
         checkpoints.close()
+    _refuse_changes(run, config, memo)
     return Opened(run, config, model, state, memo.seconds)
+
+
+def trained_config_of(run: Path, scene: Path | None = None) -> Config:
+    """The config of a run, where that suffices and no state is restored; InputError as above."""
+    config = config_of(run, scene)
+    memo = Checkpoints(run).memo()
+    if memo is not None:
+        _refuse_changes(run, config, memo)
+    return config
+
+
+def _refuse_changes(run: Path, config: Config, memo: Memo) -> None:
+    """InputError where a config has other settings than those that the run was trained with.
+
+    But for its seed: nothing that is made of a run depends on it.
+    """
+    now = replace(config, seed=memo.config.get("seed", config.seed))
+    if what := changes.of_settings(memo.config, now) if memo.config else []:
+        raise InputError(
+            f"{run}: is not what was trained: {changes.in_words(what)}; undo that in config.toml"
+        )
 
 
 def scene_of(

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
+from nerf import ours
 from nerf.render import Picture
 
 _DARK_TO_LIGHT = np.array(
@@ -102,4 +103,4 @@ def side_by_side(titled: dict[str, UInt8[np.ndarray, "h w 3"]]) -> UInt8[np.ndar
 def save(picture: UInt8[np.ndarray, "h w 3"], file: Path) -> None:
     """Write a PNG, and the folders it needs."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(picture).save(file)
+    Image.fromarray(picture).save(file, **ours.png())

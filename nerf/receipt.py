@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 
+from data.errors import InputError
 from nerf import digest, machine, memory
 from nerf.checkpoint import Memo, named
 from nerf.config import replace_text
@@ -65,11 +66,16 @@ def evaluated(run: Path, step: int, metrics: dict[str, Any]) -> None:
 
 
 def read(run: Path) -> dict[str, Any] | None:
-    """What the receipt of a run tells; None if it has none that can be read."""
+    """What the receipt of a run tells; None if it has none, or a broken one.
+
+    InputError if it can't be read.
+    """
     try:
         told = json.loads((run / FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (FileNotFoundError, ValueError, RecursionError):
         return None
+    except OSError as error:
+        raise InputError(f"{run / FILE}: can't be read: {error.strerror}") from error
     return told if isinstance(told, dict) else None
 
 

@@ -41,8 +41,7 @@ def as_it_was(
     memo = checkpoints.memo()
     if memo is None:  # there is none that can be read: whoever restores it says why
         return config, []
-    if config.seed in memo.seeds:
-        config = replace(config, seed=memo.seeds[-1])
+    config = own_seed(config, memo)
     what = changes.of_settings(memo.config, config) + _of_data(split, run, memo)
     if what and not accept_changes:
         raise InputError(
@@ -54,17 +53,22 @@ def as_it_was(
     return config, what
 
 
+def own_seed(config: Config, memo: Memo) -> Config:
+    """A run's config under the seed that it has come to."""
+    return replace(config, seed=memo.seeds[-1]) if config.seed in memo.seeds else config
+
+
 def restored(
     checkpoints: Checkpoints, like: TrainState, config: Config, split: Split, run: Path,
     what: list[str],
 ) -> tuple[TrainState, Memo]:  # fmt: skip
     """The state to go on from and its memo, which tells from now on of this config and data.
 
-    Checkpoints beyond it were broken: they go.
+    Checkpoints beyond it were broken: they go when the next is whole.
     """
     state, memo = checkpoints.restore(like)
     at = int(state.step)
-    checkpoints.drop([step for step in checkpoints.steps if step > at])
+    checkpoints.set_aside(at)
     processes.by_first(lambda: write(config, run / CONFIG))
     if config.seed not in memo.seeds:
         seed = jax.device_put(np.uint32(config.seed), state.seed.sharding)

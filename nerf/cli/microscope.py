@@ -14,7 +14,7 @@ from nerf.config import replace_text
 from nerf.console import console
 from nerf.microscope import draw, record
 from nerf.microscope.probe import Microscope, own_background
-from nerf.opened import config_of, open_run, scene_of
+from nerf.opened import open_run, scene_of, trained_config_of
 from nerf.render import BACKGROUNDS
 from nerf.whole import writable
 
@@ -110,7 +110,7 @@ def _film(told: Arguments, ray: record.Ray) -> None:
     assert told.film is not None
     if told.split != "train":
         raise InputError(f"--split {told.split}: training records rays of its own pictures: train")
-    config = config_of(told.run, told.scene)
+    config = trained_config_of(told.run, told.scene)
     kept = record.states(told.run, ray)
     split = scene_of(config, ("train",), told.run).splits["train"]
     record.check(ray, split)

@@ -6,11 +6,11 @@ from pathlib import Path
 import tyro
 
 from data.errors import InputError
-from nerf import run as folder
 from nerf.cli.eval import evaluate_run
 from nerf.cli.parse import parse
 from nerf.cli.train import train_run
 from nerf.console import console
+from nerf.opened import trained_config_of
 from nerf.reproduce import compared, receipt_of, warnings
 
 DIFFERS = 1
@@ -33,7 +33,7 @@ def run(arguments: list[str]) -> int:
     """Runs the command; returns its exit code: 0 if all is equal, 1 if anything differs."""
     told: Arguments = parse(Arguments, arguments, "reproduce")
     before = receipt_of(told.run)
-    config = folder.config_of(told.run)
+    config = trained_config_of(told.run)
     out = told.out or told.run.with_name(f"{told.run.resolve().name}-again")
     for why in warnings(before):
         console.print(f"warning  the same bits are not to be expected: {why}")

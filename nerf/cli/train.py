@@ -126,13 +126,13 @@ def train_run(
         stack.enter_context(explained(config, split, count))
         checkpoints = Checkpoints(run, config.training.checkpoints)
         stack.push(partial(_closed, checkpoints))
-        checkpoints.clear()
         changed: list[str] = []
         if resume is None:
             processes.by_first(lambda: folder.create(run, config))
             processes.by_first(lambda: frame.keep(scene, run))
         else:
             config, changed = as_it_was(config, split, run, checkpoints, accept_changes)
+            processes.by_first(checkpoints.clear)
         model, state = start(config)
         step = Step(model, Photographs.of(split, mesh), mesh)
         state = step.placed(state)

@@ -10,7 +10,7 @@ from data.errors import InputError
 from nerf.cli.parse import parse
 from nerf.console import bar, console
 from nerf.evaluate import BACKGROUND
-from nerf.opened import config_of, restored, scene_of
+from nerf.opened import config_of, open_run, scene_of
 from nerf.render import Renderer
 from nerf.truth import compare, density
 
@@ -52,7 +52,7 @@ def truth_run(
     exact, known = compare.truth_of(scene.path, split)
     if known is not None:
         scene = replace(scene, splits=scene_of(config, ("train",)).splits | scene.splits)
-    opened = restored(run, config)
+    opened = open_run(run, path)
     state, renderer = opened.state, Renderer(opened.model, BACKGROUND)
     out = run / "truth" if out is None else out
     with bar("truth", exact.size) as tick:

@@ -5,9 +5,10 @@
 """
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,16 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from data.errors import InputError
-from nerf import lock
+from nerf import lock, ours
 from nerf.config import replace_text
 from nerf.film import write
 
 RECEIPT = "receipt.json"
+LEFT = re.compile(
+    rf"{re.escape(RECEIPT)}|\.{re.escape(RECEIPT)}\.new|{lock.FILE}|\d{{4,}}\.part|palette\.bmp|"
+    r"film\.(mp4|gif|webp)"
+)
+"""Files among the frames that are none, whole or not."""
 
 
 class Reel:
@@ -43,6 +49,7 @@ class Reel:
 
         Those of another film go. InputError if it can't be written, or if another process is at it.
         """
+        ours.check(self.folder, _is_own)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -55,7 +62,7 @@ class Reel:
         try:
             found = json.loads((self.folder / RECEIPT).read_text(encoding="utf-8"))
             same = found["film"] == self._receipt
-        except (OSError, ValueError, KeyError, TypeError):
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
             found, same = {}, False
         if not same:
             for old in self.folder.iterdir():
@@ -85,7 +92,19 @@ class Reel:
         """Makes the film, and removes what was kept for it; `overwrite` as in `write.check`."""
         files = [self.file(k) for k in range(self._count)]
         write.assemble(files, self._out, fps, overwrite)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        with suppress(InputError):  # what was put there meanwhile stays
+            ours.remove(self.folder, _is_own)
+
+
+def _is_own(at: Path) -> bool:
+    """Whether it is what the making of a film leaves among its frames."""
+    if at.is_symlink():
+        return False
+    if at.is_dir():
+        return at.name in write.FOLDERS and write.only_pictures(at)
+    if write.PICTURE.fullmatch(at.name):
+        return ours.wrote(at)
+    return bool(LEFT.fullmatch(at.name))
 
 
 def _whole(file: Path) -> bool:

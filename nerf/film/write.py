@@ -17,13 +17,17 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from data.errors import InputError
+from nerf import ours
 
 LARGEST = {".mp4": 16384, ".gif": 65535, ".webp": 16383}
 """Endings of films, and how many pixels their pictures may be wide and high."""
 COMPRESSION = 1
 """Of frames on disk (zlib's): they are read once or twice and go."""
 PICTURE = re.compile(r"\d{4,}\.png")
-"""What the pictures of a film are called; nothing else in a folder is ever removed."""
+"""What the pictures of a film are called; nothing else in a folder is ever removed, nor are they if
+this program did not write them."""
+FOLDERS = ("film", "before")
+"""Among the frames: a folder of pictures that is about to be put in place, and what was there."""
 
 
 def check(out: Path, overwrite: bool | None = None) -> None:
@@ -48,7 +52,7 @@ def check(out: Path, overwrite: bool | None = None) -> None:
             raise InputError(
                 f"{out}: holds something already; name a new folder for the pictures{more}"
             )
-        if not _only_pictures(out):
+        if not only_pictures(out):
             raise InputError(
                 f"{out}: holds more than a film's pictures, and is not replaced; name a new folder"
             )
@@ -86,7 +90,7 @@ def save(
 def save_png(frame: UInt8[np.ndarray, "h w 3"], file: Path) -> None:
     """Writes a frame whole or not at all."""
     part = file.with_suffix(".part")
-    Image.fromarray(frame).save(part, format="png", compress_level=COMPRESSION)
+    Image.fromarray(frame).save(part, compress_level=COMPRESSION, **ours.png())
     part.replace(file)
 
 
@@ -118,7 +122,7 @@ def assemble(
 
 def _folder(files, out):
     """All pictures at once: a folder of them is renamed into place, and the old one goes then."""
-    fresh, before = files[0].parent / "film", files[0].parent / "before"
+    fresh, before = (files[0].parent / name for name in FOLDERS)
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir()
     for file in files:
@@ -137,7 +141,7 @@ def _folder(files, out):
             raise
         _remove_pictures(out, folder=False)  # a volume of its own, which has no other name
     try:
-        if before.exists() and not _only_pictures(before):
+        if before.exists() and not only_pictures(before):
             raise InputError(f"{out}: holds more than a film's pictures by now; name a new folder")
         try:
             fresh.replace(out)
@@ -153,14 +157,19 @@ def _folder(files, out):
         _remove_pictures(before)
 
 
-def _only_pictures(folder):
-    return all(PICTURE.fullmatch(file.name) and file.is_file() for file in folder.iterdir())
+def only_pictures(folder: Path) -> bool:
+    """Whether a folder holds nothing but pictures of a film of this program."""
+    return all(_is_picture(file) for file in folder.iterdir())
+
+
+def _is_picture(file):
+    return PICTURE.fullmatch(file.name) and ours.wrote(file)
 
 
 def _remove_pictures(of, folder=True):
     """Removes pictures, and their folder; OSError if there is anything else in it."""
     for file in of.iterdir():
-        if PICTURE.fullmatch(file.name):
+        if _is_picture(file):
             file.unlink()
     if folder:
         of.rmdir()

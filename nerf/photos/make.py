@@ -88,7 +88,25 @@ def _check_out(source: Path, out: Path, overwrite: bool) -> bool:
             f"{out}: holds something already; name another folder, or give --overwrite to replace "
             "its images and transforms.json"
         )
+    if images.is_dir() and not in_place:
+        others = {at.name for at in images.iterdir()} - _placed(out)
+        if others:
+            raise InputError(
+                f"{out}: its images hold {min(others)}, which nerf photos did not put there; name "
+                "another folder"
+            )
     return in_place
+
+
+def _placed(out: Path) -> set[str]:
+    """The names of the images that an earlier call has put into a scene."""
+    try:
+        told = json.loads((out / "transforms.json").read_text(encoding="utf-8"))
+        if told["made_by"] != transforms.MADE_BY:
+            return set()
+        return {frame["file_path"].removeprefix("images/") for frame in told["frames"]}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return set()
 
 
 def _frames(source: Path, folder: Path, count: int) -> list[Path]:

@@ -17,6 +17,8 @@ from data.errors import InputError
 from nerf.photos.pictures import FEWEST
 
 MEAN_DISTANCE = 4.0
+MADE_BY = "nabla-nerf photos"
+"""By this a scene is known whose pictures may be replaced."""
 HALF_CUBE = 1.5
 """Half side, at that scale, of the cube that instant-ngp multiplies by aabb_scale."""
 POOR_ERROR, POOR_TRACK, POOR_SHARE = 1.5, 3.0, 0.9
@@ -49,6 +51,7 @@ def transforms(
         frames.append({"file_path": f"images/{named[name]}", "transform_matrix": matrix} | own)
     shared = next(iter(lenses.values())) if len(lenses) == 1 else {}
     return {
+        "made_by": MADE_BY,
         "camera_model": "OPENCV",
         **shared,
         **({"aabb_scale": _cubes(similarity, points)} if len(points) else {}),

@@ -1,12 +1,13 @@
 """The end of a process among several: none is left waiting for one that is gone."""
 
 import os
-import shutil
+import re
 import subprocess
 import sys
 import threading
 import time
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
 import jax
@@ -32,7 +33,7 @@ def begin(run: Path, how: str) -> None:
     here = run / FOLDER / processes.of_first(f"{os.getpid()}-{time.time_ns()}")
 
     def make() -> None:
-        shutil.rmtree(run / FOLDER, ignore_errors=True)
+        _clear(run / FOLDER)
         here.mkdir(parents=True)
 
     processes.by_first(make)
@@ -79,7 +80,20 @@ def end(code: int, line: str = "") -> None:
     first = processes.is_first()
     jax.distributed.shutdown()  # waits for all
     for folder in _folders if first else ():
-        shutil.rmtree(folder, ignore_errors=True)
+        _clear(folder)
+
+
+def _clear(folder: Path) -> None:
+    """Removes the signs of life of a run's processes, and their folder if nothing else is in it."""
+    for signs in folder.iterdir() if folder.is_dir() else ():
+        if re.fullmatch(r"\d+-\d+", signs.name) and not signs.is_symlink():
+            for file in signs.iterdir():
+                if re.fullmatch(r"\d+\.(json|part)", file.name):
+                    file.unlink(missing_ok=True)
+            with suppress(OSError):
+                signs.rmdir()
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def failed(error: Exception) -> None:

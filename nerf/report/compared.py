@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from data.errors import InputError
+from nerf import ours
 from nerf.config import replace_text
 from nerf.report import charts
 from nerf.report.charts import Line
@@ -47,6 +48,8 @@ def check(out: Path, overwrite: bool) -> None:
         raise InputError(f"--out {out}: give a name that ends in .html, or one of a folder")
     if not whole and out.exists() and not out.is_dir():
         raise InputError(f"--out {out}: is a file; give a name that ends in .html, or a folder")
+    if not whole and (out / PICTURES).is_symlink():
+        raise InputError(f"--out {out}: its {PICTURES} are a link; name another place")
     there = out.exists() if whole else out.is_dir() and any(out.iterdir())
     if there and not overwrite:
         raise InputError(f"--out {out}: exists; --overwrite replaces it")
@@ -65,7 +68,7 @@ def write(compared: Compared, out: Path, views: int) -> Path:
         replace_text(out, of(compared, views, _embedded))
         return out
     fresh, kept = out / f".{PICTURES}.new", out / PICTURES
-    shutil.rmtree(fresh, ignore_errors=True)
+    ours.remove(fresh, _is_picture)
     fresh.mkdir(parents=True)
 
     def copied(file: Path, name: str) -> str:
@@ -80,7 +83,7 @@ def write(compared: Compared, out: Path, views: int) -> Path:
     fresh.rmdir()
     replace_text(out / FILE, text)
     for file in kept.iterdir():  # those of the page before
-        if PICTURE.fullmatch(file.name) and file.name not in new:
+        if _is_picture(file) and file.name not in new:
             file.unlink()
     return out / FILE
 
@@ -102,6 +105,10 @@ def of(compared: Compared, views: int, placed: Placed) -> str:
         section("Views", _pictures(compared, views, placed), "views"),
     ]
     return page(f"{title} — comparison", "\n".join(filter(None, body)), MADE_BY)
+
+
+def _is_picture(file: Path) -> bool:
+    return bool(PICTURE.fullmatch(file.name)) and file.is_file() and not file.is_symlink()
 
 
 def _is_ours(file: Path) -> bool:

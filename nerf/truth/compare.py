@@ -1,7 +1,6 @@
 """All that is known of a scene against what a run of it recovered: figures, JSON, pictures."""
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from data import blender
 from data.distance import distances
 from data.errors import InputError
 from data.scene import Camera, Scene
+from nerf import ours
 from nerf.config import replace_text
 from nerf.occupancy import Density as Sigma
 from nerf.pictures import save
@@ -20,6 +20,8 @@ from nerf.render import Picture
 from nerf.truth import density, show
 from nerf.truth import distance as along
 
+PICTURES = ("distance.png", "slices.png", "histogram.png")
+"""What is written beside truth.json; `views` holds one a view."""
 SHOWN = 3
 """Views in the picture of distances."""
 
@@ -61,8 +63,10 @@ def compare(
             f"{scene.path}: {len(truth)} distances of {truth.shape[2]}x{truth.shape[1]} for "
             f"{len(views)} pictures of {views.width}x{views.height} ({split})"
         )
-    if (out / "views").is_dir():
-        shutil.rmtree(out / "views")
+    ours.check(out / "views")
+    for name in PICTURES:
+        if (out / name).exists() and not ours.wrote(out / name):
+            raise InputError(f"{out / name}: nerf did not write it; move it, or name another --out")
     opacity, found = np.empty(truth.shape), np.empty(truth.shape)
     for k in range(len(views)):
         picture = see(views.camera(k))
@@ -86,6 +90,7 @@ def compare(
     else:
         there = np.isfinite(truth) if known is None else alpha > 0.5
         told["opacity"] |= along.sides(opacity, there)
+    ours.remove(out / "views")
     panels = []
     for k in range(len(views)):
         at = views.pictures[k], truth[k], found[k], opacity[k], views.names[k]

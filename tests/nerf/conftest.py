@@ -9,7 +9,7 @@ import pytest
 from data.load import load
 from nerf import frame
 from nerf.checkpoint import Checkpoints, Memo
-from nerf.config import Config, read
+from nerf.config import Config, as_dict, read
 from nerf.rays import Photographs
 from nerf.run import create
 from nerf.state import start
@@ -100,7 +100,7 @@ def untrained(tmp_path_factory, marbles):
     create(folder, config)
     frame.keep(marbles, folder)
     checkpoints = Checkpoints(folder)
-    assert not checkpoints.save(start(config)[1], Memo({}))
+    assert not checkpoints.save(start(config)[1], Memo(as_dict(config)))
     checkpoints.close()
     return folder
 

@@ -3,19 +3,25 @@
 docs/runs.md states each outcome.
 """
 
+import errno
+import os
 import random
 import shutil
 from pathlib import Path
+from unittest.mock import patch
 
+import orbax.checkpoint as ocp
 import pytest
 
 from data.errors import InputError
-from nerf import digest, receipt
-from nerf.checkpoint import named
+from nerf import checkpoint_folder, digest, memo, receipt
+from nerf.checkpoint import Checkpoints, named
+from nerf.checkpoint_folder import BrokenError
 from nerf.config import read
 from nerf.opened import open_run
-from tests.nerf.commands import nerf, one_line
+from tests.nerf.commands import mistake, nerf, one_line
 from tests.nerf.conftest import ROOT
+from tests.nerf.test_faults import no_rights
 
 
 def spoilt(run: Path, step: int, how: str, rng: random.Random) -> None:
@@ -83,6 +89,130 @@ def test_every_flipped_byte_is_found(saved_twice, tmp_path):
         found += 1
         assert digest.of_arrays(named(state))[0] == whole
     assert found == 12
+
+
+@pytest.mark.parametrize(
+    ("was", "now"),
+    [
+        ('"slower": 1.0', '"slower": 0.5'),
+        ('"seconds": ', '"seconds": 9'),
+        ('"seeds": [0]', '"seeds": [1]'),
+        ('"rollbacks": 0', '"rollbacks": 4'),
+        ('"changes": []', '"changes": ["none"]'),
+        ('"digest": "', '"digets": "'),
+    ],
+)
+def test_what_lies_beside_the_arrays_is_verified(saved_twice, tmp_path, was, now, capsys):
+    """What a byte of it would change, the learning rate say, no array shows."""
+    copy = shutil.copytree(saved_twice, tmp_path / "copy")
+    file = copy / "checkpoints" / "40" / "memo" / memo.FILE
+    assert was in file.read_text()
+    file.write_text(file.read_text().replace(was, now))
+    assert nerf("train", "--resume", copy, "--evaluate", 0) == 0
+    said = capsys.readouterr().out
+    assert "warning  checkpoint 40: broken: what lies beside the arrays is not what was" in said
+    assert receipt.read(copy)["state"] == receipt.read(saved_twice)["state"]
+
+
+def test_no_flipped_bit_beside_the_arrays_is_read(saved_twice, tmp_path):
+    whole = (saved_twice / "checkpoints" / "40" / "memo" / memo.FILE).read_bytes()
+    expected, rng = memo.read(saved_twice / "checkpoints" / "40" / "memo", 40), random.Random(2)
+    broken = 0
+    for at in rng.sample(range(len(whole)), 400):
+        content = bytearray(whole)
+        content[at] ^= 1 << rng.randrange(8)
+        (tmp_path / memo.FILE).write_bytes(content)
+        try:
+            assert memo.read(tmp_path, 40) == expected  # 1e-05 and 1E-05
+        except BrokenError:
+            broken += 1
+    assert broken > 390
+
+
+def test_no_flipped_byte_of_any_file_is_taken_for_what_is_whole(saved_twice, tmp_path):
+    """Files that describe the arrays count too: as it was or broken, and nothing else."""
+    whole = receipt.read(saved_twice)["state"]
+    rng = random.Random(3)
+    copy = shutil.copytree(saved_twice, tmp_path / "copy")
+    shutil.rmtree(copy / "checkpoints" / "20")
+    files = [p for p in (copy / "checkpoints" / "40").rglob("*") if p.is_file()]
+    for file in files:
+        content = bytearray(before := file.read_bytes())
+        content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
+        file.write_bytes(content)
+        try:
+            found = digest.of_arrays(named(open_run(copy).state))[0]
+        except InputError as error:
+            found = str(error)
+        assert found == whole or "checkpoint 40: broken: " in found, (file, found)
+        file.write_bytes(before)
+
+
+CANT = [
+    (OSError(errno.EIO, os.strerror(errno.EIO)), "Input/output error"),
+    (OSError(errno.EMFILE, os.strerror(errno.EMFILE)), "Too many open files"),
+    (PermissionError(errno.EACCES, "Permission denied"), "Permission denied"),
+    (MemoryError(), "out of memory"),
+    (RuntimeError("can't start new thread"), "can't start new thread"),
+    (ValueError("INTERNAL: Error reading x [OS error 5: EIO Input/output error]"), "Input/output"),
+    (RuntimeError("RESOURCE_EXHAUSTED: Out of memory while reading"), "RESOURCE_EXHAUSTED"),
+]
+
+
+@pytest.mark.parametrize(("error", "why"), CANT, ids=[why for _, why in CANT])
+@pytest.mark.parametrize("does", ["item_metadata", "restore"])
+def test_what_can_t_be_read_is_not_broken(saved_twice, tmp_path, error, why, does, capsys):
+    """It may be whole: nothing is skipped or removed, and the system's reason is said."""
+    copy = shutil.copytree(saved_twice, tmp_path / "copy")
+    for told in (["train", "--resume", copy, "--steps", 50], ["eval", copy, "--views", 1]):
+        with patch.object(ocp.CheckpointManager, does, side_effect=error):
+            said = mistake(capsys, *told)
+        assert f"checkpoints/40: can't be read: {why}" in said and "train again" not in said
+        assert "nothing was changed" in said
+    assert Checkpoints(copy).steps == [20, 40]
+    assert int(open_run(copy).state.step) == 40
+
+
+@pytest.mark.parametrize("which", ["", "memo", "memo/metadata", "state/d", "state/_METADATA"])
+def test_a_checkpoint_without_permission_stays(saved_twice, tmp_path, which, capsys):
+    copy = shutil.copytree(saved_twice, tmp_path / "copy")
+    at = copy / "checkpoints" / "40" / which
+    mode = at.stat().st_mode
+    at.chmod(0)
+    try:
+        with no_rights():
+            for told in (["train", "--resume", copy, "--steps", 50], ["eval", copy]):
+                said = mistake(capsys, *told)
+                assert "can't be read: Permission denied" in said and str(at) in said
+    finally:
+        at.chmod(mode)
+    assert int(open_run(copy).state.step) == 40
+
+
+@pytest.mark.parametrize(("file", "command"), [("frame.json", "eval"), ("run.json", "reproduce")])
+def test_a_run_s_file_without_permission_is_not_taken_for_gone(
+    saved_twice, tmp_path, file, command, capsys
+):
+    copy = shutil.copytree(saved_twice, tmp_path / "copy")
+    (copy / file).chmod(0)
+    with no_rights():
+        said = mistake(capsys, command, copy)
+    assert f"{copy / file}: can't be read: Permission denied" in said and "train" not in said
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        FileNotFoundError(errno.ENOENT, "No such file or directory"),
+        ValueError("DATA_LOSS: checksum does not match"),
+        ValueError("NOT_FOUND: Error opening: [OS error 2: ENOENT No such file or directory]"),
+        KeyError("digests"),
+    ],
+)
+def test_what_is_gone_or_has_another_form_is_broken(error):
+    assert checkpoint_folder.of_system(error) == ""
+    with pytest.raises(BrokenError), checkpoint_folder.reading(Path("40")):
+        raise error
 
 
 def test_a_checkpoint_that_leads_elsewhere_is_not_followed(saved_twice, tmp_path, capsys):

@@ -239,6 +239,19 @@ def test_a_scene_is_made(solved, tmp_path, capsys):
     assert len(list(out.parent.iterdir())) == 1, "nothing is left beside it"
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_photographs_that_it_did_not_put_there_stay(solved, tmp_path, known, capsys):
+    """Whose they are says the transforms.json beside them."""
+    folder = album(tmp_path / "in", [f"{k}.png" for k in range(4)])
+    mine = album(tmp_path / "scene" / "images", ["mine.png"])
+    if known:
+        told = {"frames": [{"file_path": "images/mine.png"}]}  # of another program
+        (tmp_path / "scene" / "transforms.json").write_text(json.dumps(told))
+    said = mistake(capsys, "photos", folder, "--out", tmp_path / "scene", "--overwrite")
+    assert "its images hold mine.png, which nerf photos did not put there; name another" in said
+    assert (mine / "mine.png").exists()
+
+
 def test_pictures_may_lie_where_they_belong(solved, tmp_path):
     folder = album(tmp_path / "scene" / "images", [f"{k}.png" for k in range(4)])
     assert nerf("photos", folder, "--out", tmp_path / "scene") == 0

@@ -1,5 +1,6 @@
 """Going on with a run: what must be as it was, and what a run tells when it has ended."""
 
+import contextlib
 import json
 import shutil
 from dataclasses import replace
@@ -14,7 +15,7 @@ from data.load import load
 from nerf import changes, digest, receipt
 from nerf.checkpoint import Checkpoints, Memo
 from nerf.config import Config, as_dict
-from tests.nerf.commands import nerf
+from tests.nerf.commands import mistake, nerf
 from tests.nerf.conftest import MARBLES, ROOT, prepared, same_bits, tiny
 
 
@@ -60,6 +61,39 @@ def test_a_config_that_was_edited_is_noticed(run, tmp_path, capsys):
     file.write_text(file.read_text().replace("beta1 = 0.9", "beta1 = 0.5"))
     assert nerf("train", "--resume", copy, "--steps", 28) == 2
     assert "training.beta1 was 0.9, is 0.5" in capsys.readouterr().err
+
+
+DENSITY = ('density = "softplus"', 'density = "relu"', "field.density was softplus, is relu")
+WIDTH = ("trunk_width = 32", "trunk_width = 64", "field.trunk_width was 32, is 64")
+NEAR = ("near = 0.4", "near = 0.5", "sampling.near was 0.4, is 0.5")
+WHITE = ('background = "white"', 'background = "black"', "data.background was white, is black")
+
+
+@pytest.mark.parametrize(
+    ("edit", "command"),
+    [
+        (DENSITY, ("eval",)),
+        (WIDTH, ("eval",)),
+        (NEAR, ("render", "--out", "a.gif", "--frames", 2)),
+        (DENSITY, ("export", "--points", "a.ply")),
+        (WHITE, ("microscope", "--pixel", "3,3", "--out", "a.png")),
+        (WHITE, ("microscope", "--pixel", "3,3", "--film", "b.gif")),
+        (DENSITY, ("view", "--port", 0)),
+        (DENSITY, ("check",)),
+    ],
+    ids=lambda given: "-".join(map(str, given[:4:3])) if isinstance(given, tuple) else None,
+)
+def test_no_command_takes_an_edited_config_for_what_was_trained(
+    run, tmp_path, edit, command, capsys
+):
+    copy, (was, now, said), (name, *rest) = copied(run, tmp_path), edit, command
+    file = copy / "config.toml"
+    assert was in file.read_text()
+    file.write_text(file.read_text().replace(was, now))
+    with contextlib.chdir(tmp_path):
+        complaint = mistake(capsys, name, copy, *rest)
+    assert f"{copy}: is not what was trained: {said}; undo that in config.toml" in complaint
+    assert {p.name for p in tmp_path.iterdir()} == {"copy"}
 
 
 def test_changed_data_is_named_and_refused_unless_accepted(run, scene, tmp_path, capsys):

@@ -118,6 +118,20 @@ def test_a_run_that_is_right_has_no_error(spheres, tmp_path, split):
     assert "within 5 %" in "".join(compare.lines(found, tmp_path))
 
 
+@pytest.mark.parametrize("theirs", ["views/mine.png", "distance.png"])
+def test_pictures_of_others_stay(spheres, tmp_path, theirs):
+    scene = load(spheres, bound=BOUND)
+    (tmp_path / theirs).parent.mkdir(exist_ok=True)
+    Image.new("RGB", (4, 4)).save(tmp_path / theirs)
+    before = (tmp_path / theirs).read_bytes()
+    with pytest.raises(InputError, match="nerf did not write"):
+        told(scene, "test", exact(scene.scale), tmp_path)
+    assert (tmp_path / theirs).read_bytes() == before
+    (tmp_path / theirs).unlink()
+    for _ in range(2):
+        told(scene, "test", exact(scene.scale), tmp_path)
+
+
 def test_what_is_wrong_is_seen(spheres, tmp_path):
     scene = load(spheres, bound=BOUND)
     forgotten = told(replace(scene, scale=1.0), "test", exact(scene.scale), tmp_path)
