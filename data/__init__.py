@@ -8,6 +8,8 @@ frames     frames of both kinds of transforms file: pictures, poses, masks
 lenses     the lens of a frame; octic turns nerfstudio's r^8 into a rational lens
 cube       instant-ngp's scale, offset, aabb and aabb_scale
 pictures   picture files as one array of bytes
+masks      which pixels of a picture to learn from
+regular    the rule that only regular files are read
 poses      matrices that are rigid motions
 files      JSON by its keys; names that stay in the folder
 exr        OpenEXR pictures

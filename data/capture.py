@@ -8,10 +8,10 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from data import files
+from data import files, masks
 from data.errors import InputError, one_line
 from data.normalise import Similarity, every_eighth, moved
-from data.pictures import is_picture, read_all, read_masks, size_of, turned
+from data.pictures import is_picture, read_all, size_of, turned
 from data.scene import Split
 from data.share import ALL, Share
 
@@ -57,10 +57,11 @@ def fitting(path: Path, there: Mapping[int, Path], downscale: int) -> Folder:
 def folder_of(path: Path, names: Sequence[str], downscale: int) -> Folder:
     """The same of pictures by their names, images/.., of which a smaller folder must hold as many.
 
-    `images` itself where they are named in another folder.
+    `images` itself where they are named in another folder, or have masks, which are of their size.
     """
     there = {1: path / "images"}
-    if all(within("images_2", name) != name for name in names):
+    masked = any(masks.dynamic(files.picture(path, name, str(path))[0]) for name in names)
+    if not masked and all(within("images_2", name) != name for name in names):
         stems = files.Stems()
         count = {
             factor: sum(stems.find(path, within(folder, name), str(path))[1] for name in names)
@@ -105,7 +106,7 @@ class Capture:
     distortion: Float[np.ndarray, "n 8"] | None = None
     fisheye: bool = False
     masks: tuple[Path | None, ...] = ()
-    """A mask for each picture, or none at all."""
+    """A mask for each picture, or none at all; dynamic ones beside pictures are found besides."""
     crops: Float[np.ndarray, " n"] | None = None
     """Radius about each picture's middle beyond which nothing is learnt, in pixels of `sizes`."""
     parts: Mapping[str, Int[np.ndarray, " picked"]] | None = None
@@ -196,19 +197,20 @@ class Capture:
         self, picked: np.ndarray, part: slice, size: tuple[int, int], downscale: int
     ) -> Bool[np.ndarray, "held h w"] | None:
         """Pixels to learn from, of pictures of that `size`: those that masks and crops leave."""
-        masks, (width, height) = None, size
-        named = [self.masks[k] for k in picked] if self.masks else []
-        if any(named):
-            masks = read_masks(named[part], (width * downscale, height * downscale), downscale)
+        kept, (width, height) = None, size
+        named = [self.masks[k] if self.masks else None for k in picked]
+        marked = [masks.of(self.files[k], name) for k, name in zip(picked, named, strict=True)]
+        if any(marked):
+            kept = masks.read(marked[part], (width * downscale, height * downscale), downscale)
         if self.crops is not None and np.isfinite(self.crops[picked]).any():
             x, y = (np.arange(side) + 0.5 - side / 2 for side in size)
             from_middle = np.hypot(x, y[:, None])
             radii = (self.crops[picked] * width / self.sizes[picked, 0])[part]
             one = len(set(radii)) == 1  # then one mask is enough, whatever the number of pictures
-            kept = from_middle <= (radii[:1] if one else radii)[:, None, None]
-            kept = np.broadcast_to(kept, (len(radii), height, width))
-            masks = kept if masks is None else masks & kept
-        return masks
+            inside = from_middle <= (radii[:1] if one else radii)[:, None, None]
+            inside = np.broadcast_to(inside, (len(radii), height, width))
+            kept = inside if kept is None else kept & inside
+        return kept
 
 
 def pictures_in(folder: Path) -> Iterator[Path]:

@@ -16,14 +16,17 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
-from jaxtyping import Bool, UInt8
+from jaxtyping import UInt8
 from PIL import Image
 
 from data import exr
 from data.errors import InputError
+from data.regular import regular
 
+T = TypeVar("T")
 ENDINGS = (
     *(".png", ".webp", ".jpg", ".jpeg", ".exr", ".tif", ".tiff", ".bmp", ".avif"),
     *(".jp2", ".tga", ".gif", ".ppm", ".pgm", ".pnm", ".qoi", ".jpe", ".jfif"),
@@ -35,7 +38,7 @@ FOREIGN = {
     **{".orf": "ORF", ".rw2": "RW2", ".raf": "RAF", ".svg": "SVG", ".npy": "NPY", ".ktx": "KTX"},
 }
 """Formats of pictures that are named where they are met, but not read."""
-_FORMATS = (
+FORMATS = (
     *("PNG", "WEBP", "JPEG", "TIFF", "BMP", "JPEG2000", "GIF", "PPM", "QOI"),
     *(("AVIF",) if find_spec("PIL.AvifImagePlugin") else ()),  # since Pillow 11.3
     "TGA",  # has no mark of its own, so it comes last
@@ -77,9 +80,14 @@ def is_picture(file: Path) -> bool:
     return file.suffix.lower() in ENDINGS and not file.name.startswith(".")
 
 
+def only_headers() -> bool:
+    """Whether this is within `headers_alone`."""
+    return _HEADERS_ALONE.get()
+
+
 def size_of(file: Path) -> tuple[int, int]:
     """Width and height by the header; InputError for what is no picture, or too large a one."""
-    width, height = _trying(file, exr.size_of if _is_exr(file) else _size)
+    width, height = decoding(file, exr.size_of if is_exr(file) else _size)
     if width * height > MOST_PIXELS:
         raise InputError(
             f"{file}: {width}x{height} is more than the {MOST_PIXELS} pixels that a picture may "
@@ -92,7 +100,7 @@ def turned(files: Sequence[Path]) -> list[Path]:
     """Those that are to be shown turned or mirrored, by what their headers say (EXIF)."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\.")
-        return [file for file in files if not _is_exr(file) and 2 <= _orientation(file) <= 8]
+        return [file for file in files if not is_exr(file) and 2 <= _orientation(file) <= 8]
 
 
 def read_all(
@@ -106,47 +114,18 @@ def read_all(
     first, files = files[:1], files[part]
     width, height = _one_size((*first, *files), downscale)
     shape = len(files), height // downscale, width // downscale, 4
-    if _HEADERS_ALONE.get():
+    if only_headers():
         return np.broadcast_to(np.array([0, 0, 0, 255], np.uint8), shape)
     pictures = _room(shape)
 
     def read(k: int) -> None:
-        picture = _trying(files[k], _decoded)
+        picture = decoding(files[k], _decoded)
         if picture.shape[:2] != (height, width):
             raise InputError(f"{files[k]}: changed while it was read; start again")
         pictures[k] = shrink(picture, downscale)
 
-    _each(read, files, width * height)
+    each(read, len(files), width * height, any(map(is_exr, files)))
     return pictures
-
-
-def read_masks(
-    files: Sequence[Path | None], size: tuple[int, int], downscale: int = 1
-) -> Bool[np.ndarray, "pictures h w"]:
-    """Which pixels of the pictures, of `size` as stored, to learn from; None for all of one.
-
-    A mask is black where nothing is to be learnt. A pixel of a smaller picture counts if all that
-    it was averaged from does.
-    """
-    w, h = size[0] // downscale, size[1] // downscale
-    if _HEADERS_ALONE.get():
-        return np.broadcast_to(np.True_, (len(files), h, w))
-    masks = np.ones((len(files), h, w), bool)
-    for file in files:
-        if file is not None and (found := size_of(file)) != size:
-            raise InputError(
-                f"{file}: is {found[0]}x{found[1]}, but its picture is {size[0]}x{size[1]}; "
-                "a mask must have its picture's size"
-            )
-
-    def read(k: int) -> None:
-        file = files[k]
-        if file is not None:
-            white = _trying(file, _decoded)[..., :3].max(-1) > 127
-            masks[k] = white.reshape(h, downscale, w, downscale).all((1, 3))
-
-    _each(read, files, size[0] * size[1])
-    return masks
 
 
 def shrink(picture: UInt8[np.ndarray, "h w 4"], factor: int) -> UInt8[np.ndarray, "_ _ 4"]:
@@ -209,18 +188,21 @@ def _room(shape: tuple[int, ...]) -> np.ndarray:
         ) from None
 
 
-def _each(do: Callable[[int], None], files: Sequence[Path | None], pixels: int) -> None:
-    """do(0), do(1) .. for all files in parallel, as many at a time as memory holds decoded."""
-    floats = any(file is not None and _is_exr(file) for file in files)
+def each(do: Callable[[int], None], count: int, pixels: int, floats: bool) -> None:
+    """do(0), do(1) .. do(count - 1) in parallel, as many pictures as memory holds decoded.
+
+    `floats` where there are EXR pictures among them.
+    """
     at_a_time = MOST_BYTES // (pixels * (100 if floats else 16))
     at_a_time = max(1, min(os.cpu_count() or 1, at_a_time))
     with warnings.catch_warnings(), ThreadPoolExecutor(at_a_time) as pool:
         warnings.filterwarnings("ignore", module=r"PIL\.")  # remarks on what beside the pixels lies
-        for _ in pool.map(do, range(len(files))):
+        for _ in pool.map(do, range(count)):
             pass
 
 
-def _is_exr(file: Path) -> bool:
+def is_exr(file: Path) -> bool:
+    """Whether a file's name is that of an OpenEXR picture."""
     return file.suffix.lower() == ".exr"
 
 
@@ -228,7 +210,7 @@ def _size(file: Path) -> tuple[int, int]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\.")
         try:
-            with Image.open(file, formats=_FORMATS) as image:
+            with Image.open(file, formats=FORMATS) as image:
                 return image.size
         except Image.DecompressionBombError:
             raise InputError(
@@ -241,7 +223,7 @@ def _orientation(file: Path) -> int:
     """1: as stored. What can't be read is refused where the pixels are."""
     exif = Image.Exif()
     try:
-        with Image.open(file, formats=_FORMATS) as image:
+        with Image.open(regular(file), formats=FORMATS) as image:
             exif.load(image.info.get("exif", b""))
         return int(exif.get(0x0112, 1))
     except Exception:  # decoders meet broken bytes with exceptions of every kind
@@ -249,9 +231,9 @@ def _orientation(file: Path) -> int:
 
 
 def _decoded(file: Path) -> UInt8[np.ndarray, "h w 4"]:
-    if _is_exr(file):
+    if is_exr(file):
         return exr.read(file)
-    with Image.open(file, formats=_FORMATS) as image:
+    with Image.open(file, formats=FORMATS) as image:
         if image.mode.startswith("I"):  # grey in 16 bits; of colours Pillow keeps the high byte too
             grey = (np.asarray(image).astype(np.int64) >> 8).astype(np.uint8)
             return np.stack([grey, grey, grey, np.full_like(grey, 255)], axis=-1)
@@ -260,9 +242,10 @@ def _decoded(file: Path) -> UInt8[np.ndarray, "h w 4"]:
         return np.asarray(image.convert("RGBA"))
 
 
-def _trying(file: Path, do: Callable):
+def decoding(file: Path, do: Callable[[Path], T]) -> T:
+    """do(file), which decodes it; InputError where it can't be."""
     try:
-        return do(file)
+        return do(regular(file))
     except InputError:
         raise
     except Exception as error:  # decoders meet broken bytes with exceptions of every kind

@@ -17,6 +17,11 @@ from data.errors import InputError
 from data.scene import Camera, Scene, Split
 from data.share import ALL, Share
 
+NOTHING_LEFT = (
+    "{path}: masks leave no pixel of {split} to learn from; what is not black in a mask is learned "
+    "from, in dynamic_mask_*.png what is black"
+)
+"""What is said of a split whose pixels are all masked."""
 _hit = jax.jit(lens.hit, static_argnums=3)
 
 
@@ -29,7 +34,7 @@ def load(
 ) -> Scene:
     """The scene of `data.load.load`, with pixels that no ray reaches masked and a warning of them.
 
-    InputError also where a lens leaves no pixel of a split.
+    InputError also where a lens or masks leave no pixel of a split to learn from.
     """
     scene = data.load.load(path, downscale, bound, splits, share)
     masked, lines = {}, []
@@ -40,6 +45,9 @@ def load(
                 f"{path}: no ray reaches any pixel of {name}: the lens folds back before them; "
                 "check its coefficients and its focal length"
             )
+        held = masked[name].masks
+        if held is not None and len(held) == len(split) and not held.any():
+            raise InputError(NOTHING_LEFT.format(path=path, split=name))
         if missed:
             lines.append(
                 f"{max(missed, 0.001):.1%} of the pixels of {name} are reached by no ray ("

@@ -29,7 +29,7 @@ from nerf.opened import Opened, scene_of
 from nerf.plan.fit import explained, fitted
 from nerf.processes import Joining, life
 from nerf.rays import Photographs
-from nerf.reach import load
+from nerf.reach import NOTHING_LEFT, load
 from nerf.resume import as_it_was, keep_data, restored
 from nerf.state import TrainState, start
 from nerf.step import Step
@@ -110,6 +110,8 @@ def train_run(
     share = devices.share_of(mesh)
     scene = processes.together(lambda: scene_of(config, ("train",), resume, share))
     split = scene.splits["train"]
+    if not any(processes.exchange(split.masks is None or bool(split.masks.any()))):
+        raise processes.SharedError(NOTHING_LEFT.format(path=scene.path, split="train"))
     count = 1 if mesh is None else mesh.size
     config = fitted(config, split, count, resumed=resume is not None)
     for ray in rays:

@@ -16,7 +16,7 @@ from PIL import Image
 
 from data import pictures
 from data.errors import InputError
-from data.pictures import is_picture, read_all, read_masks, shrink, size_of, turned
+from data.pictures import is_picture, read_all, shrink, size_of, turned
 
 
 def noise(h, w, channels, seed=0):
@@ -262,7 +262,7 @@ def test_only_pictures_are_taken_for_pictures(tmp_path):
     assert "a.png" in refusal(read_all, [file])
     Image.fromarray(noise(4, 4, 3)).save(file, "PCX")
     assert "a.png" in refusal(read_all, [file])
-    assert "can't be decoded" in refusal(read_all, [tmp_path])
+    assert "is a folder" in refusal(read_all, [tmp_path])
     assert "can't be decoded" in refusal(read_all, [tmp_path / "nowhere.png"])
 
 
@@ -326,16 +326,3 @@ def test_shrunk_in_bands(monkeypatch):
     whole = shrink(picture, 2)
     monkeypatch.setattr(pictures, "_BAND", 12 * 2 * 5)
     np.testing.assert_array_equal(shrink(picture, 2), whole)
-
-
-def test_masks(tmp_path):
-    black = np.full((4, 6), 255, np.uint8)
-    black[1, 2] = 0
-    file = write(tmp_path / "a.png", black)
-    found = read_masks([file, None], (6, 4))
-    np.testing.assert_array_equal(found[0], black > 0)
-    assert found[1].all()
-    np.testing.assert_array_equal(
-        read_masks([file], (6, 4), 2)[0], [[True, False, True], [True, True, True]]
-    )
-    assert "6x4" in refusal(read_masks, [file], (8, 4))
