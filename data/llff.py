@@ -121,10 +121,10 @@ def _read(file: Path, pictures: int, folder: Path) -> Float[np.ndarray, "n 17"]:
     for k, row in enumerate(table):
         if not np.isfinite(row).all():
             raise InputError(f"{file}, pose {k}: has a number that is not finite; write it again")
-        if not 0 < row[15] < row[16] < 1e9:
+        if not 1e-6 <= row[15] < row[16] <= 1e9:
             raise InputError(
                 f"{file}, pose {k}: its bounds are {row[15]:g} and {row[16]:g}; they are depths, "
-                "0 < near < far"
+                "1e-06 <= near < far <= 1e+09"
             )
     return table
 

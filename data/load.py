@@ -30,8 +30,8 @@ def load(
         raise InputError(f"{path}: is a file; --scene names the folder that holds the scene")
     if downscale < 1:
         raise InputError(f"downscale {downscale}: give a whole number of at least 1")
-    if bound is not None and not 0 < bound < float("inf"):
-        raise InputError(f"bound {bound}: give a length above 0, in the files' own units")
+    if bound is not None and not 1e-6 <= bound <= 1e9:
+        raise InputError(f"bound {bound:g}: it must be from 1e-06 to 1e+09 of the files' own units")
     for kind in (blender, transforms, llff, colmap):
         if kind.recognises(path):
             return kind.load(path, downscale, bound, splits, share)

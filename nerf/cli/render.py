@@ -63,8 +63,8 @@ def run(arguments: list[str]) -> int:
     told: Arguments = parse(Arguments, arguments, "render")
     at_least_one(frames=told.frames)
     refuse_too_many(told.frames or 0)
-    if told.fps is not None and not 0 < told.fps <= 1000:
-        raise InputError(f"--fps {told.fps:g}: above 0, and 1000 at most")
+    if told.fps is not None and not 0.01 <= told.fps <= 1000:
+        raise InputError(f"--fps {told.fps:g}: it must be from 0.01 to 1000")
     if not told.show:
         raise InputError("--show: name colour, depth, opacity, normals, or several of them")
     if len(set(told.show)) < len(told.show):

@@ -85,8 +85,8 @@ def choose(
     forward-facing scene.
     """
     for fov in shot.fov:
-        if not 0 < fov < 180:
-            raise InputError(f"--fov {fov:g}: degrees above 0 and below 180")
+        if not 0.01 <= fov <= 179:
+            raise InputError(f"--fov {fov:g}: it must be from 0.01 to 179 degrees")
     if len(shot.fov) > 2:
         raise InputError("--fov: one angle, or two to zoom from one to the other")
     splits(shot.path)

@@ -103,8 +103,8 @@ def load(file: Path, scene: Scene, frames_only: bool = False) -> CameraPath:
         raise InputError(f"{file}: camera_type is {kind}; only perspective can be filmed")
     width, height = (_size(file, told, name) for name in ("render_width", "render_height"))
     fps = _number(file, "fps", told.get("fps", 30.0))
-    if not 0 < fps <= 1000:
-        raise InputError(f"{file}: fps is {fps:g}; it must be above 0, and 1000 at most")
+    if not 0.01 <= fps <= 1000:
+        raise InputError(f"{file}: fps is {fps:g}; it must be from 0.01 to 1000")
     frames = told.get("camera_path")
     if not isinstance(frames, list):
         raise InputError(f"{file}: has no camera_path, a list of frames; is it a camera path?")

@@ -1,5 +1,6 @@
 """The LLFF loader: axes, scale, sizes, and how it refuses what is broken."""
 
+import math
 import tracemalloc
 
 import numpy as np
@@ -80,6 +81,19 @@ def test_inward_facing(tmp_path):
     o = found.splits["train"].poses[:, :, 3]
     np.testing.assert_allclose(np.linalg.norm(o, axis=-1), 1, rtol=1e-6)
     assert load(folder, bound=2.0).scale == 0.5
+
+
+@pytest.mark.parametrize("bound", [0.0, 1e-308, 1e300, math.nan, math.inf])
+def test_a_bound_that_no_scene_has_is_refused(scene, bound):
+    assert "it must be from 1e-06 to 1e+09 of the files" in refusal(scene, bound=bound)
+
+
+@pytest.mark.parametrize("bounds", [(1e-308, 6.0), (3.0, 1e300), (6.0, 3.0)])
+def test_depths_that_no_scene_has_are_refused(scene, bounds):
+    table = np.load(scene / "poses_bounds.npy")
+    table[2, 15:] = bounds
+    np.save(scene / "poses_bounds.npy", table)
+    assert "pose 2: its bounds are" in refusal(scene)
 
 
 def test_bound_is_the_near_planes_distance(scene):
