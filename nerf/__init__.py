@@ -20,6 +20,8 @@ paths/      where the camera of a film goes
 film/       frames, kept on the way, and the films that they become
 checkpoint  a run on disk, and how to go on with it
 inspect     what a scene is before it is trained, and what looks wrong in it
+scene_record  the same as one object of JSON
+footprint   how much of the pictures a scene's cube covers
 views       points to pixels, pixels to rays: what the cameras of a split see
 plot        cameras, drawn
 photos/     photographs or a video -> a scene, by structure from motion

@@ -11,8 +11,10 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 from scipy.spatial import cKDTree
 
-from data.scene import Scene, Split
+from data.scene import Camera, Scene, Split
 from nerf import paths, views
+from nerf.footprint import Footprint, footprint
+from nerf.footprint import warnings as of_footprint
 
 CELLS = 16
 """Along each side of the cube, for the count of views."""
@@ -41,11 +43,11 @@ class Found(NamedTuple):
     inside: int
     """How many of them stand in the cube [-1, 1]^3."""
     near: float
-    """Where the first ray enters the cube; NaN if none does."""
+    """Where the first ray enters the cube; NaN if none of a few does."""
     far: float
     """Where the last one leaves it."""
-    meeting: float
-    """Share of the rays that meet the cube."""
+    footprint: Footprint
+    """Fraction of the pixels whose rays meet the cube."""
     blind: tuple[str, ...]
     """Pictures none of whose rays do."""
     views: Int[np.ndarray, " cells"]
@@ -60,14 +62,18 @@ def inspect(scene: Scene) -> Found:
     """Looks a scene over."""
     learned = "train" if "train" in scene.splits else next(iter(scene.splits))
     places = np.concatenate([split.poses[:, :, 3] for split in scene.splits.values()])
-    near, far, blind = [], [], []
+    near, far = [], []
     for split in scene.splits.values():
         for k in range(len(split)):
             seen = views.sight(split.camera(k))
             near.append(seen.near)
             far.append(seen.far)
-            if np.isnan(seen.near).all():
-                blind.append(split.names[k])
+    covered = footprint(scene)
+    blind = [
+        scene.splits[name].names[k]
+        for name, parts in covered.pictures.items()
+        for k in np.flatnonzero(parts == 0)
+    ]
     enter, leave = np.concatenate(near), np.concatenate(far)
     meets = ~np.isnan(enter)
     found = Found(
@@ -75,7 +81,7 @@ def inspect(scene: Scene) -> Found:
         inside=int((np.abs(places) < 1).all(axis=-1).sum()),
         near=float(enter[meets].min()) if meets.any() else np.nan,
         far=float(leave[meets].max()) if meets.any() else np.nan,
-        meeting=float(meets.mean()),
+        footprint=covered,
         blind=tuple(blind),
         views=views.counts(scene.splits[learned], views.cells(CELLS)),
         learned=learned,
@@ -91,7 +97,7 @@ def lines(scene: Scene, found: Found) -> list[str]:
     first = every[0]
     sizes = ", ".join(f"{n} {len(s)} of {s.width}x{s.height}" for n, s in scene.splits.items())
     masked = [name for name, split in scene.splits.items() if split.masks is not None]
-    degrees = (np.degrees(_field_of_view(first, axis)) for axis in (0, 1))
+    degrees = (np.degrees(field_of_view(first.camera(0), axis)) for axis in (0, 1))
     kind = "fisheye" if first.fisheye else "perspective"
     return [
         f"scene    {scene.name}: {scene.format or 'unknown format'}, {scene.space}",
@@ -141,6 +147,8 @@ def _warnings(scene: Scene, found: Found) -> list[str]:
             f"{_some(found.blind)}: no ray meets the cube [-1, 1]^3; raise --bound, or check the "
             "poses (another convention of axes?)"
         )
+    if scene.space != "forward":
+        said += of_footprint(scene, found.footprint, "--bound")
     said += _of_places(names, poses) + _leaps(names, poses)
     return said + _of_directions(scene, names, poses) + _blurred(split)
 
@@ -235,9 +243,8 @@ def _range(values: np.ndarray) -> str:
     return f"{high:.4g}" if same else f"{low:.4g} to {high:.4g}"
 
 
-def _field_of_view(split: Split, axis: int) -> float:
-    """Radians between the rays through the middles of two opposite edges of the first picture."""
-    camera = split.camera(0)
+def field_of_view(camera: Camera, axis: int) -> float:
+    """Radians between the rays through the middles of two opposite edges of a picture."""
     ends = np.full((2, 2), [camera.width / 2, camera.height / 2])
     ends[:, axis] = 0, (camera.width, camera.height)[axis]
     to_ends = views.rays(camera, ends) @ camera.pose[:, :3].astype(np.float64)
@@ -270,14 +277,15 @@ def _applied(scene: Scene) -> str:
 
 
 def _near_far(scene: Scene, found: Found) -> str:
-    if not found.meeting:
+    share = found.footprint.mean
+    if not share:
         return "none meets the cube"
     ends = "; unbounded beyond" if scene.space != "bounded" else ""
     if scene.nearest is not None:
         ends += f"; things are known to stand from {scene.nearest:.3g} on"
-    return (
-        f"{found.meeting:.0%} of them meet the cube, from {found.near:.3g} to {found.far:.3g}{ends}"
-    )
+    between = "" if np.isnan(found.near) else f", from {found.near:.3g} to {found.far:.3g}"
+    said = f"{share:.0%}" if share >= 0.01 else f"{share:.2g}"
+    return f"{said} of them meet the cube{between}{ends}"
 
 
 def _seen(found: Found) -> str:

@@ -57,10 +57,20 @@ def sees(
     Beyond `widest`, the angle in radians between its axis and its corners, the lens's polynomial
     says nothing; it is found here if it isn't given.
     """
+    pixel, ahead = projected(camera, points, half_angle(camera) if widest is None else widest)
+    within = ((pixel >= 0) & (pixel <= [camera.width, camera.height])).all(axis=-1)
+    return ahead & within
+
+
+def projected(
+    camera: Camera, points: Float[np.ndarray, "n 3"], widest: float = _WIDEST
+) -> tuple[Float[np.ndarray, "n 2"], Bool[np.ndarray, " n"]]:
+    """Pixels at which the lens shows points of the world, and whether they lie ahead of it.
+
+    Ahead is what lies within the angle `widest` of the axis, radians; of others the pixel is none.
+    """
     R, o = camera.pose[:, :3].astype(np.float64), camera.pose[:, 3].astype(np.float64)
     x = (points - o) @ R * [1, -1, -1]  # in the camera: y down, looking along +z
-    if widest is None:
-        widest = half_angle(camera)
     angle = np.arctan2(np.linalg.norm(x[:, :2], axis=-1), x[:, 2])
     ahead = angle < min(1.01 * widest, _WIDEST)
     slope = x[:, :2] / np.where(ahead, x[:, 2], np.inf)[:, None]
@@ -74,8 +84,7 @@ def sees(
         pixel = np.asarray(
             _distort(jnp.asarray(pixel, float), intrinsics, distortion, camera.fisheye)
         )
-    within = ((pixel >= 0) & (pixel <= [camera.width, camera.height])).all(axis=-1)
-    return ahead & within
+    return pixel, ahead
 
 
 def half_angle(camera: Camera) -> float:

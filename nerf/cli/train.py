@@ -13,7 +13,7 @@ import tyro
 from data.errors import InputError
 from data.scene import Scene
 from data.share import Share
-from nerf import devices, frame, lock, processes, receipt, space
+from nerf import devices, footprint, frame, lock, processes, receipt, space
 from nerf import run as folder
 from nerf.checkpoint import Checkpoints, Memo
 from nerf.cli.eval import evaluate_opened
@@ -121,6 +121,7 @@ def train_run(
     config = replace(config, scene=scene.path.resolve(), run=run)
     if resume is None:
         config = space.resolved(config, _with_all_cameras(config, scene, share))
+        scene = footprint.checked(scene, config.data.space)
         processes.by_first(lambda: folder.make(run))
     with ExitStack() as stack:
         processes.by_first(lambda: stack.enter_context(lock.held(run, HELD.format(run=run))))
@@ -159,7 +160,7 @@ def train_run(
 def _say(config: Config, scene: Scene, state: TrainState) -> None:
     say_device()
     for warning in scene.warnings:
-        console.print(f"warning  {warning}")
+        console.print(f"warning  {warning}", markup=False)
     a_step = f"{config.training.samples} samples"
     if state.grid is None:
         a_step = f"{config.training.rays} rays"

@@ -1,5 +1,6 @@
 """What is said of a scene before it is trained, and what is drawn of it."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from PIL import Image
 from calculus.radiance import camera as page
 from data.scene import Camera, Scene, Split
 from nerf import inspect, paths, views
+from tests.data.test_transforms import H, W, meta
 from tests.nerf.commands import nerf
 from tests.nerf.conftest import MARBLES
 
@@ -230,3 +232,57 @@ def test_what_cannot_be_drawn(name, said, tmp_path, capsys):
 def test_a_scene_that_is_not_there(capsys):
     assert nerf("inspect", "/nowhere/at/all") == 2
     assert "no such folder" in capsys.readouterr().err
+
+
+def record_of(capsys, *arguments):
+    """What `nerf inspect --json` prints, which has to be one object and nothing else."""
+    assert nerf("inspect", *arguments, "--json") == 0
+    out, err = capsys.readouterr()
+    assert not err and out.count("\n") == 1
+    return json.loads(out)
+
+
+def test_one_object_of_json(capsys):
+    found = record_of(capsys, MARBLES, "--downscale", "4")
+    assert (found["name"], found["format"], found["space"]) == ("marbles", "Blender", "bounded")
+    assert {name: (s["pictures"], s["width"]) for name, s in found["splits"].items()} == {
+        "train": (64, 50), "test": (10, 50),
+    }  # fmt: skip
+    assert not found["splits"]["train"]["masked"] and found["splits"]["train"]["learned"] == 1
+    [lens] = found["lenses"]
+    np.testing.assert_allclose([lens["f_x"], lens["f_y"]], 25 / np.tan(0.6911112 / 2), rtol=1e-6)
+    assert (lens["c_x"], lens["c_y"], lens["model"]) == (25, 25, "perspective")
+    assert set(lens["distortion"].values()) == {0} and len(lens["distortion"]) == 8
+    np.testing.assert_allclose(lens["degrees"], np.degrees(0.6911112), rtol=1e-5)
+    assert len(found["pictures"]) == 74
+    first = json.loads((MARBLES / "transforms_train.json").read_text())["frames"][0]
+    np.testing.assert_allclose(
+        found["pictures"][0]["pose"], first["transform_matrix"][:3], atol=1e-6
+    )
+    assert found["pictures"][0]["name"] == "train/r_0" and found["pictures"][0]["lens"] == 0
+    cube, cameras = found["cube"], found["cameras"]
+    assert cube["centre"] == [0, 0, 0] and abs(cube["half_side"] - 1.5) < 1e-9
+    assert 0.3 < cube["footprint"] < 1 and cube["blind"] == []
+    np.testing.assert_allclose([cameras["nearest"], cameras["farthest"]], 4.0311289, rtol=1e-5)
+    assert 1 < found["rays"]["enter_cube"] < 4 < found["rays"]["leave_cube"] < 7
+    assert found["rays"]["nearest_thing"] is None and found["warnings"] == []
+    assert found["views"]["median"] > 10
+
+
+def test_each_lens_once_in_pixels_and_by_its_model(tmp_path, capsys):
+    (tmp_path / "images").mkdir()
+    for k in range(9):
+        Image.new("RGB", (W, H), (20 * k, 9, 9)).save(tmp_path / "images" / f"{k:02d}.png")
+    content = meta(is_fisheye=True, k1=0.1, k4=0.01, aabb_scale=1, aabb=[[-3, -3, -3], [3, 3, 5]])
+    content["frames"][0].update(fl_x=30.0, k1=0.2)
+    (tmp_path / "transforms.json").write_text(json.dumps(content))
+    found = record_of(capsys, tmp_path, "--plot", tmp_path / "out.png")
+    assert [lens["model"] for lens in found["lenses"]] == ["fisheye"] * 2
+    by_name = {p["name"]: found["lenses"][p["lens"]] for p in found["pictures"]}
+    assert by_name["images/00"]["f_x"] == 30 and by_name["images/01"]["f_x"] == 20
+    np.testing.assert_allclose(
+        list(by_name["images/01"]["distortion"].values()), [0.1, 0, 0, 0.01], rtol=1e-6
+    )
+    assert found["cube"]["half_side"] == 4 and found["cube"]["centre"] == [0, 0, 1]
+    assert any("9 pictures" in line or "too few" in line for line in found["warnings"])
+    assert (tmp_path / "out.png").exists()
