@@ -20,8 +20,8 @@ def png() -> dict[str, Any]:
 
 
 def wrote(file: Path) -> bool:
-    """Whether a file is a PNG of this program, or empty, as a full disk leaves them."""
-    if file.is_symlink() or not file.is_file():
+    """Whether a file is a PNG of this program, or an empty one, as a full disk leaves them."""
+    if file.is_symlink() or not file.is_file() or file.suffix != ".png":
         return False
     if file.stat().st_size == 0:
         return True
