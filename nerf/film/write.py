@@ -23,6 +23,11 @@ LARGEST = {".mp4": 16384, ".gif": 65535, ".webp": 16383}
 """Endings of films, and how many pixels their pictures may be wide and high."""
 COMPRESSION = 1
 """Of frames on disk (zlib's): they are read once or twice and go."""
+_BT709 = (
+    "scale=out_color_matrix=bt709:out_range=tv,"
+    "setparams=colorspace=bt709:color_primaries=bt709:color_trc=bt709:range=tv"
+)
+"""ffmpeg's filters that convert RGB, and tag what they made."""
 PICTURE = re.compile(r"\d{4,}\.png")
 """What the pictures of a film are called; nothing else in a folder is ever removed, nor are they if
 this program did not write them."""
@@ -176,7 +181,11 @@ def _remove_pictures(of, folder=True):
 
 
 def _mp4(files, part, fps):
-    """H.264 in yuv420p with its index in front: what every player and browser shows."""
+    """H.264 in yuv420p with its index in front: what every player and browser shows.
+
+    Colours are stored by BT.709 in limited range, and tagged so, whatever the size: players take
+    an untagged film for BT.709 if it is large, but for BT.601 if it is small.
+    """
     # ffmpeg starts without a fork hook of its own: JAX's threads do not survive a fork
     os.environ.setdefault("IMAGEIO_FFMPEG_NO_PREVENT_SIGINT", "1")
     film: Any = imageio.v2.get_writer(
@@ -186,7 +195,7 @@ def _mp4(files, part, fps):
         macro_block_size=1,
         quality=8,
         pixelformat="yuv420p",
-        output_params=["-movflags", "+faststart"],
+        output_params=["-vf", _BT709, "-movflags", "+faststart"],
     )
     with film:
         for file in files:

@@ -12,6 +12,7 @@ import numpy as np
 
 from data import sparse
 from data.errors import InputError
+from data.regular import regular
 from nerf.console import bar, console
 from nerf.photos import pictures, stages, transforms, video
 
@@ -42,7 +43,7 @@ def make_scene(
     if not source.exists():
         raise InputError(f"{source}: no such folder or video")
     in_place = _check_out(source, out, overwrite)
-    film = source.is_file()
+    film = not source.is_dir() and regular(source).is_file()
     files = [] if film else pictures.photographs(source)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".photos-") as beside:
@@ -114,6 +115,12 @@ def _frames(source: Path, folder: Path, count: int) -> list[Path]:
         raise InputError(f"{source}: is one picture; name the folder that holds all of them")
     if count > video.MOST:
         raise InputError(f"--frames {count}: give {video.MOST} at most")
+    if (transfer := video.colours(source).transfer) in video.HDR:
+        console.print(
+            f"warning  {source}: is HDR ({video.HDR[transfer]}): its frames look pale; film in "
+            "SDR, or convert the video to BT.709",
+            markup=False,
+        )
     with bar("frames", video.length(source)) as tick:
         files = video.cut(source, folder, count, tick)
     if len(files) < pictures.FEWEST:

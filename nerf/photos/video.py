@@ -1,11 +1,18 @@
-"""Frames of a video, evenly chosen, of those near by the sharpest."""
+"""Frames of a video, evenly chosen, of those near by the sharpest.
+
+Colours are converted from the matrix and range in which the video stores them to those of JPEG
+(BT.601, full range). A video without a tag is taken for BT.709 from HD_LINES on and for BT.601
+below, and for limited range, as players do. Primaries and transfer function stay as they are.
+"""
 
 import os
+import re
 import subprocess
 import tempfile
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import imageio_ffmpeg
 import numpy as np
@@ -15,6 +22,12 @@ from nerf.inspect import sharpness
 
 MOST = 2000
 """Frames that are taken of a video: each is named in the command that takes them."""
+HD_LINES = 720
+"""Height from which on a video without a tag is taken for BT.709."""
+HDR = {"smpte2084": "PQ", "arib-std-b67": "HLG"}
+"""Transfer functions whose frames look pale where they are shown as any other's."""
+_MATRICES = {"bt709", "bt470bg", "smpte170m", "smpte240m", "fcc", "bt2020nc", "bt2020c", "gbr"}
+"""What ffmpeg converts, by its names; gbr is no matrix but colours themselves."""
 _SIDE = 512
 """Frames are compared at this width and height, whatever their own: blur shows, and it is quick."""
 
@@ -32,6 +45,39 @@ def length(video: Path) -> int:
     return int(frames)
 
 
+class Colours(NamedTuple):
+    """How a video stores its colours, by ffmpeg's names."""
+
+    matrix: str | None
+    """None: it does not say."""
+    transfer: str | None
+    lines: int
+    """The picture's height."""
+
+
+def colours(video: Path) -> Colours:
+    """How a video stores its colours; InputError where that can't be converted."""
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-nostdin", "-i", _named(video)]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    header = done.stderr.decode(errors="replace")
+    # Video: h264 (High), yuv420p(tv, bt709/bt709/bt709, progressive), 1280x720 [SAR 1:1 DAR 16:9],
+    found = re.search(r": Video: .*?, \w+(?:\(([^)]*)\))?, \d+x(\d+)", header)
+    if found is None:
+        raise InputError(f"{video}: {_NOT_A_VIDEO}")
+    matrix = transfer = None
+    for part in (found[1] or "").split(", "):
+        names = part.split("/")
+        if len(names) == 3 or names[0] in _MATRICES:
+            matrix, transfer = names[0], names[-1]
+    matrix = None if matrix in ("unknown", "reserved") else matrix
+    if matrix is not None and matrix not in _MATRICES:
+        raise InputError(
+            f"{video}: stores its colours as {matrix}, which can't be converted; convert the video "
+            "to BT.709"
+        )
+    return Colours(matrix, transfer, int(found[2]))
+
+
 def cut(video: Path, folder: Path, frames: int, tick: Callable[[int], None]) -> list[Path]:
     """Writes so many frames of a video into `folder`, in their order; `tick` counts frames read.
 
@@ -40,9 +86,13 @@ def cut(video: Path, folder: Path, frames: int, tick: Callable[[int], None]) -> 
     chosen = sharpest(_sharpness(video, tick), frames)
     folder.mkdir(parents=True)
     select = "+".join(rf"eq(n\,{number})" for number in chosen)
+    stored = colours(video)
+    untagged = "bt709" if stored.lines >= HD_LINES else "bt601"
+    matrix = untagged if stored.matrix is None else "auto"  # of the frames' tags
+    convert = f"scale=in_color_matrix={matrix}:out_color_matrix=bt601:out_range=pc"
     with tempfile.TemporaryFile() as said:
         code = subprocess.run(
-            [*_reading(video), "-vf", f"select={select}", "-fps_mode", "passthrough",
+            [*_reading(video), "-vf", f"select={select},{convert}", "-fps_mode", "passthrough",
              "-qmin", "1", "-qscale:v", "1", str(folder.resolve() / "part-%06d.jpg")],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said, check=False,
         ).returncode  # fmt: skip
@@ -90,7 +140,12 @@ def _sharpness(video: Path, tick: Callable[[int], None]) -> list[float]:
 
 def _reading(video: Path) -> list[str]:
     program = imageio_ffmpeg.get_ffmpeg_exe()
-    return [program, "-v", "error", "-nostdin", "-i", f"file:{video.resolve()}", "-map", "0:v:0"]
+    return [program, "-v", "error", "-nostdin", "-i", _named(video), "-map", "0:v:0"]
+
+
+def _named(video: Path) -> str:
+    """The protocol is named, so that no name of a file is taken for an address."""
+    return f"file:{video.resolve()}"
 
 
 def _last_line(said) -> str:

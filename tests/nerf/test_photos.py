@@ -2,13 +2,16 @@
 
 import importlib.util
 import json
+import os
 import shutil
+import subprocess
 import sys
 from importlib.machinery import ModuleSpec
 from itertools import combinations
 from pathlib import Path
 from types import ModuleType
 
+import imageio_ffmpeg
 import numpy as np
 import pytest
 from PIL import Image
@@ -19,6 +22,7 @@ from nerf import paths
 from nerf.film import save
 from nerf.photos import pictures, stages, transforms, video
 from tests.nerf.commands import mistake, nerf
+from tests.nerf.film.test_write import COLOURS, middles, patches
 
 AXES = np.diag([1.0, -1.0, -1.0])
 """Between OpenGL's camera and COLMAP's."""
@@ -140,6 +144,59 @@ def test_a_video_is_cut(tmp_path, monkeypatch):
     for taken in files:
         with Image.open(taken) as frame:
             assert frame.size == (64, 48) and np.asarray(frame).std() > 20
+
+
+def filmed(file, size, filters):
+    """Three frames of four colours, stored as ffmpeg's `filters` have it."""
+    frame = Image.fromarray(patches(*size))
+    frame.save(file.with_suffix(".png"))
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-loop", "1"]
+    command += ["-i", file.with_suffix(".png"), "-frames:v", "3", "-vf", filters, "-c:v", "libx264"]
+    subprocess.run([*command, "-preset", "ultrafast", "-crf", "8", file], check=True)
+    return file
+
+
+@pytest.mark.parametrize(
+    ("size", "matrix", "depth", "tagged"),
+    [
+        ((64, 48), "bt709", "yuv420p", True),
+        ((64, 48), "bt709", "yuv444p10le", True),
+        ((64, 48), "bt2020", "yuv420p10le", True),
+        ((64, 48), "bt601", "yuv420p", True),
+        ((64, 48), "bt601", "yuv420p", False),
+        ((960, 720), "bt709", "yuv420p", False),
+    ],
+)
+@pytest.mark.parametrize("full", [False, True], ids=["limited", "full"])
+def test_frames_have_the_colours_that_were_filmed(tmp_path, size, matrix, depth, tagged, full):
+    name = {"bt2020": "bt2020nc", "bt601": "smpte170m"}.get(matrix, matrix)
+    tag = f"colorspace={name if tagged else 'unknown'}"
+    filters = f"scale=out_color_matrix={matrix}:out_range={'pc' if full else 'tv'},"
+    file = filmed(tmp_path / "film.mp4", size, f"{filters}format={depth},setparams={tag}")
+    assert video.colours(file).matrix == (name if tagged else None)
+    cut = video.cut(file, tmp_path / "frames", 1, lambda _: None)
+    with Image.open(cut[0]) as frame:
+        assert np.abs(middles(np.asarray(frame)) - COLOURS).max() <= 5
+
+
+def test_colours_that_are_not_converted_are_refused(tmp_path):
+    file = filmed(tmp_path / "film.mp4", (64, 48), "format=yuv420p,setparams=colorspace=ycgco")
+    with pytest.raises(InputError, match=r"stores its colours as ycgco, .* convert the video"):
+        video.colours(file)
+
+
+@pytest.mark.parametrize(
+    ("transfer", "named"), [("smpte2084", "PQ"), ("arib-std-b67", "HLG"), ("bt709", None)]
+)
+def test_hdr_is_told(solved, tmp_path, capsys, transfer, named):
+    tags = f"setparams=colorspace=bt2020nc:color_primaries=bt2020:color_trc={transfer}"
+    file = filmed(tmp_path / "film.mp4", (64, 48), f"format=yuv420p10le,{tags}")
+    nerf("photos", file, "--out", tmp_path / "out")
+    said = capsys.readouterr().out
+    assert ("is HDR" in said) == (named is not None)
+    assert named is None or f"film.mp4: is HDR ({named}): its frames look pale" in " ".join(
+        said.split()
+    )
 
 
 @pytest.mark.parametrize("lenses", [1, 6])
@@ -332,6 +389,11 @@ class TestRefused:
         (tmp_path / "film.mp4").write_text("not a film")
         said = mistake(capsys, "photos", tmp_path / "film.mp4", "--out", tmp_path / "out")
         assert "not a video that ffmpeg reads" in said
+
+    def test_a_pipe(self, tmp_path, capsys):
+        os.mkfifo(tmp_path / "film.mp4")
+        said = mistake(capsys, "photos", tmp_path / "film.mp4", "--out", tmp_path / "out")
+        assert "film.mp4: is a pipe; put a regular file there" in said
 
     def test_one_picture(self, folder, tmp_path, capsys):
         said = mistake(capsys, "photos", folder / "0.png", "--out", tmp_path / "out")

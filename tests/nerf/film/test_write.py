@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import imageio_ffmpeg
 import numpy as np
 import pytest
 from PIL import Image
@@ -13,6 +14,7 @@ from PIL import Image
 from data.errors import InputError
 from nerf import film
 from nerf.film import write
+from nerf.photos import video
 from tests.nerf.conftest import ROOT
 
 
@@ -46,6 +48,32 @@ def test_the_smallest_films(tmp_path, name):
         out = tmp_path / f"{width}" / name
         film.save(frames(2, (height, width)), out, fps=10)
         assert out.stat().st_size > 0
+
+
+COLOURS = np.array([[200, 30, 30], [30, 200, 30], [30, 30, 200], [220, 220, 65]], np.uint8)
+
+
+def patches(width, height):
+    """A picture of four colours side by side."""
+    return np.broadcast_to(COLOURS[np.arange(width) * 4 // width], (height, width, 3))
+
+
+def middles(picture):
+    """The colours of `patches` in a picture of them."""
+    height, width, _ = picture.shape
+    return picture[height // 2, [width * (2 * k + 1) // 8 for k in range(4)]].astype(int)
+
+
+@pytest.mark.parametrize("size", [(64, 48), (1280, 720)], ids=["SD", "HD"])
+def test_colours_of_a_film_are_tagged_and_true(tmp_path, size):
+    out, (width, height) = tmp_path / "film.mp4", size
+    film.save([patches(*size)] * 2, out, fps=10)
+    assert video.colours(out) == video.Colours("bt709", "bt709", height)
+    decode = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", out, "-frames:v", "1"]
+    decode += ["-pix_fmt", "rgb24", "-f", "rawvideo", "-"]  # by the film's own tags
+    raw = subprocess.run(decode, capture_output=True, check=True).stdout
+    shown = np.frombuffer(raw, np.uint8).reshape(height, width, 3)
+    np.testing.assert_allclose(middles(shown), COLOURS, atol=4)
 
 
 def test_no_frame(tmp_path):
