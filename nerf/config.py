@@ -13,6 +13,7 @@ import tomli_w
 
 from data.errors import InputError
 from nerf.memory import bytes_of
+from nerf.whole import replacing
 
 
 @dataclass(frozen=True)
@@ -395,9 +396,8 @@ def write(config: Config, file: Path) -> None:
 
 def replace_text(file: Path, text: str) -> None:
     """Writes a file whole or not at all: a run killed meanwhile keeps the old one."""
-    beside = file.with_name(f".{file.name}.new")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(file)
+    with replacing(file, file.with_name(f".{file.name}.new")) as part:
+        part.write_text(text, encoding="utf-8")
 
 
 def as_dict(section: Any) -> dict[str, Any]:

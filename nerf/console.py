@@ -5,12 +5,14 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 
 import jax
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from nerf import machine, memory
+from nerf import lock, machine, memory
 from nerf.config import Config
 from nerf.train import Progress as Told
 
@@ -166,3 +168,13 @@ def bar(what: str, pixels: int | None) -> Iterator[Callable[[int], None]]:
                 console.print(f"{what:8} {100 * total / pixels:.0f} %  {left:.0f} s left")
 
         yield tick
+
+
+@contextmanager
+def in_turn(folder: Path, doing: str) -> Iterator[None]:
+    """Makes a folder and holds it while the context lasts; where another process does, says so and
+    waits until that one is done. `doing` is what both are at: `evaluating RUN`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    said = f"waiting  another process is {doing}; this one is next, unless Ctrl-C ends it"
+    with lock.held(folder, said, partial(console.print, markup=False)):
+        yield

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,14 @@ from nerf.reach import reached
 from nerf.render import BACKGROUNDS, Renderer
 from nerf.report import receipt
 from nerf.report.record import PARTS, stems
+from nerf.whole import naming, whole
 
 BACKGROUND = "white"
 """What the benchmarks of the field lay transparent pixels over."""
 SHOWN = 3
 """Views in the overview picture."""
+FRESH = ".views.new"
+"""Folder of pictures until all of them are there."""
 
 
 def evaluate(
@@ -50,7 +54,7 @@ def evaluate(
     each view is shown under the gains that its left half asks for, and its right half alone is
     measured: half of the picture is not seen, then, by what is judged on it.
     """
-    fresh = out / ".views.new"  # pictures of an evaluation before stay until these are whole
+    fresh = out / FRESH  # pictures of an evaluation before stay until these are whole
 
     def room() -> None:
         ours.check(out / "views", _is_own)
@@ -116,7 +120,7 @@ def evaluate(
             seen.update(quantised(_photograph(split, view)).tobytes())
         some = files[:: max(1, len(views) // SHOWN)][:SHOWN]
         strips = [imageio.v2.imread(fresh / f"{stem}.png") for stem in some]
-        save(np.concatenate(strips), out / "overview.png")
+        whole(out / "overview.png", lambda file: save(np.concatenate(strips), file))
         ours.remove(out / "views", _is_own)  # of an evaluation before, of other views perhaps
         fresh.replace(out / "views")
         receipt.write(
@@ -133,6 +137,12 @@ def evaluate(
     return metrics
 
 
+def discard(out: Path) -> None:
+    """Removes the pictures of an evaluation that did not come to its end; nothing else."""
+    with suppress(InputError):
+        ours.remove(out / FRESH, _is_own)
+
+
 def _is_own(file: Path) -> bool:
     """Whether an evaluation wrote a file: a panel, or a part of one by its name."""
     named = file.name.endswith(tuple(f".{part}.webp" for part in PARTS))
@@ -145,7 +155,8 @@ def _photograph(split: Split, view: int) -> Float[np.ndarray, "h w 3"]:
 
 def _save_lossless(picture: UInt8[np.ndarray, "h w 3"], file: Path) -> None:
     """As WebP: of all its ways the fastest, which still makes less of it than PNG."""
-    Image.fromarray(picture).save(file, lossless=True, quality=0, method=0)
+    with naming(file):
+        Image.fromarray(picture).save(file, lossless=True, quality=0, method=0)
 
 
 def best_gain(

@@ -1,7 +1,7 @@
 """One process at a time in a folder."""
 
 import fcntl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,10 +11,11 @@ FILE = "lock"
 
 
 @contextmanager
-def held(folder: Path, refusal: str) -> Iterator[None]:
+def held(folder: Path, busy: str, wait: Callable[[str], object] | None = None) -> Iterator[None]:
     """Holds a folder, which exists, while the context lasts.
 
-    InputError with this refusal where another process does. The system lets go of it when a process
+    Where another process does, InputError with the line `busy`; with `wait`, which is told that
+    line, this one's turn comes when the other is done. The system lets go of it when a process
     ends, however that comes about: nothing is left to be cleared away.
     """
     try:
@@ -25,7 +26,10 @@ def held(folder: Path, refusal: str) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise InputError(refusal) from None
+            if wait is None:
+                raise InputError(busy) from None
+            wait(busy)
+            fcntl.flock(file, fcntl.LOCK_EX)
         except OSError:  # a file system that knows no locks
             pass
         yield

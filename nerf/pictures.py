@@ -8,6 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from nerf import ours
 from nerf.render import Picture
+from nerf.whole import naming
 
 _DARK_TO_LIGHT = np.array(
     [[20, 11, 52], [82, 28, 109], [148, 52, 110], [207, 84, 79], [243, 141, 52], [250, 233, 150]]
@@ -103,4 +104,5 @@ def side_by_side(titled: dict[str, UInt8[np.ndarray, "h w 3"]]) -> UInt8[np.ndar
 def save(picture: UInt8[np.ndarray, "h w 3"], file: Path) -> None:
     """Write a PNG, and the folders it needs."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(picture).save(file, **ours.png())
+    with naming(file):
+        Image.fromarray(picture).save(file, **ours.png())

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from data.errors import InputError
 from data.scene import Camera, Scene
 from nerf import views
+from nerf.whole import whole
 
 MOST = 150
 """Cameras of a split that are drawn, evenly chosen."""
@@ -51,8 +52,8 @@ def draw(scene: Scene, out: Path) -> None:
         ]
     reach = 1.08 * max(1.0, float(np.abs(places).max()))
     figure = Figure(figsize=(11, 11), layout="constrained")
-    whole: Any = figure.add_subplot(2, 2, 1, projection="3d")
-    _solid(whole, lines, reach)
+    space: Any = figure.add_subplot(2, 2, 1, projection="3d")
+    _solid(space, lines, reach)
     for number, (title, a, b) in enumerate(PLANES):
         flat = figure.add_subplot(2, 2, number + 2)
         for segments, colour, alpha, width, _ in lines:
@@ -67,8 +68,7 @@ def draw(scene: Scene, out: Path) -> None:
         f"{scene.name}: {scene.format} scene, {scene.space}; rays end where they leave the cube"
     )
     figure.legend(loc="outside lower center", ncols=4)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(out, dpi=110)
+    whole(out, lambda file: figure.savefig(file, dpi=110))
 
 
 def _solid(axes, lines, reach):

@@ -10,6 +10,7 @@ from pathlib import Path
 from data.errors import InputError
 from nerf import changes, frame, lock
 from nerf.config import Config, read, write
+from nerf.whole import complaint
 
 CONFIG = "config.toml"
 BEFORE_CONFIG = {lock.FILE, ".processes", f".{CONFIG}.new"}
@@ -52,7 +53,7 @@ def create(run: Path, config: Config) -> None:
     try:
         write(config, run / CONFIG)
     except OSError as error:
-        raise InputError(f"{run}: can't be written: {error.strerror}") from error
+        raise InputError(complaint(error)) from error
 
 
 def config_of(run: Path) -> Config:

@@ -10,6 +10,7 @@ from nerf import processes
 from nerf.cli.parse import MISTAKE, nearest
 from nerf.machine import prepare
 from nerf.processes import life
+from nerf.whole import complaint
 
 COMMANDS = {
     "train": "Fit a field to a scene's photographs.",
@@ -45,7 +46,8 @@ def main(arguments: list[str] | None = None) -> None:
             print(f"nerf: process {jax.process_index()}: {line}", file=sys.stderr)
         code = MISTAKE
     except OSError as error:
-        print(f"nerf: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
+        line = complaint(error)
+        print(f"nerf: {line}", file=sys.stderr)
         code = MISTAKE
     except (RuntimeError, MemoryError) as error:
         if isinstance(error, RuntimeError) and "RESOURCE_EXHAUSTED" not in str(error):

@@ -1,5 +1,6 @@
 """nerf eval: held-out views, rendered and measured."""
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -9,8 +10,8 @@ import tyro
 from nerf import devices, processes, receipt
 from nerf.cli.join import join
 from nerf.cli.parse import at_least_one, parse
-from nerf.console import bar, console
-from nerf.evaluate import BACKGROUND, evaluate
+from nerf.console import bar, console, in_turn
+from nerf.evaluate import BACKGROUND, discard, evaluate
 from nerf.opened import Opened, open_run
 from nerf.plan.fit import rendering_explained
 from nerf.processes import Joining, life
@@ -65,7 +66,12 @@ def evaluate_opened(
     count = len(split) if views is None else min(views, len(split))
     chosen = [k * len(split) // count for k in range(count)]
     pixels = len(processes.own(chosen)) * split.width * split.height
-    with rendering_explained(opened.config), bar("evaluate", pixels) as tick:
+    with ExitStack() as stack:
+        processes.by_first(lambda: stack.enter_context(in_turn(run / "eval", f"evaluating {run}")))
+        if processes.is_first():
+            stack.callback(discard, run / "eval")
+        stack.enter_context(rendering_explained(opened.config))
+        tick = stack.enter_context(bar("evaluate", pixels))
         metrics = evaluate(
             Renderer(opened.model, BACKGROUND, mesh=devices.mesh_here()),
             state.shown,
@@ -79,10 +85,10 @@ def evaluate_opened(
             exposure,
             int(state.step),
         )
-    if not processes.is_first():
-        return metrics
-    receipt.evaluated(run, int(state.step), metrics)
-    page = report.write(run)
+        if not processes.is_first():
+            return metrics
+        receipt.evaluated(run, int(state.step), metrics)
+        page = report.write(run)
     console.print(
         f"held out {metrics['psnr']:.2f} dB PSNR, {metrics['ssim']:.4f} SSIM over {count} views "
         f"({split_name}, {split.width}x{split.height}, {BACKGROUND} background"

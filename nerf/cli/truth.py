@@ -8,7 +8,7 @@ import tyro
 
 from data.errors import InputError
 from nerf.cli.parse import parse
-from nerf.console import bar, console
+from nerf.console import bar, console, in_turn
 from nerf.evaluate import BACKGROUND
 from nerf.opened import config_of, open_run, scene_of
 from nerf.render import Renderer
@@ -55,7 +55,8 @@ def truth_run(
     opened = open_run(run, path)
     state, renderer = opened.state, Renderer(opened.model, BACKGROUND)
     out = run / "truth" if out is None else out
-    with bar("truth", exact.size) as tick:
+    doing = f"comparing {run} with the truth"
+    with in_turn(out, doing), bar("truth", exact.size) as tick:
         told = compare.compare(
             scene,
             split,

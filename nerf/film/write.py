@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from PIL import Image
 
 from data.errors import InputError
 from nerf import ours
+from nerf.whole import free, put, replacing
 
 LARGEST = {".mp4": 16384, ".gif": 65535, ".webp": 16383}
 """Endings of films, and how many pixels their pictures may be wide and high."""
@@ -94,9 +96,8 @@ def save(
 
 def save_png(frame: UInt8[np.ndarray, "h w 3"], file: Path) -> None:
     """Writes a frame whole or not at all."""
-    part = file.with_suffix(".part")
-    Image.fromarray(frame).save(part, compress_level=COMPRESSION, **ours.png())
-    part.replace(file)
+    with replacing(file, file.with_suffix(".part")) as part:
+        Image.fromarray(frame).save(part, compress_level=COMPRESSION, **ours.png())
 
 
 def assemble(
@@ -110,19 +111,22 @@ def assemble(
     if not files:
         raise InputError(f"{out}: no frame to write")
     check(out, overwrite)
+    part = files[0].parent / f"film{out.suffix.lower()}"
     try:
         if not out.suffix:
             _folder(files, out)
             return
-        part = files[0].parent / f"film{out.suffix.lower()}"
         {".mp4": _mp4, ".gif": _gif, ".webp": _webp}[out.suffix.lower()](files, part, fps)
         if not part.is_file() or part.stat().st_size == 0:
             raise InputError(f"{out}: ffmpeg could not write it")
         check(out, overwrite)  # again: a long film takes minutes
-        part.replace(out)
+        put(part, out)
     except (OSError, ValueError) as error:
         reason = (str(error).strip() or "no reason given").splitlines()[-1][-160:]
-        raise InputError(f"{out}: could not be written: {reason}") from error
+        room = free(out) if os.strerror(errno.ENOSPC) in reason else ""
+        with suppress(OSError):  # what there is of it takes the room that it lacked
+            part.unlink(missing_ok=True)
+        raise InputError(f"{out}: could not be written: {reason}{room}") from error
 
 
 def _folder(files, out):
@@ -195,6 +199,7 @@ def _mp4(files, part, fps):
         macro_block_size=1,
         quality=8,
         pixelformat="yuv420p",
+        ffmpeg_log_level="quiet",
         output_params=["-vf", _BT709, "-movflags", "+faststart"],
     )
     with film:
@@ -203,6 +208,19 @@ def _mp4(files, part, fps):
             # players want even sizes: the last row and column are shown twice where they must
             odd = (frame.shape[0] % 2, frame.shape[1] % 2)
             film.append_data(np.pad(frame, ((0, odd[0]), (0, odd[1]), (0, 0)), mode="edge"))
+    _refuse_cut_short(part, len(files))
+
+
+def _refuse_cut_short(film, frames):
+    """OSError where not all frames are in a film: how ffmpeg ended is not told by its writer."""
+    try:
+        there = imageio_ffmpeg.count_frames_and_secs(str(film))[0]
+    except RuntimeError:
+        there = 0
+    if there != frames:
+        raise OSError(
+            f"ffmpeg put {there} of {frames} frames into it: is the disk full?{free(film)}"
+        )
 
 
 def _gif(files, part, fps):

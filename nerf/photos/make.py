@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import os
 import shlex
 import tempfile
 from pathlib import Path
@@ -15,6 +14,7 @@ from data.errors import InputError
 from data.regular import regular
 from nerf.console import bar, console
 from nerf.photos import pictures, stages, transforms, video
+from nerf.whole import naming, put
 
 
 class Options(NamedTuple):
@@ -46,7 +46,7 @@ def make_scene(
     film = not source.is_dir() and regular(source).is_file()
     files = [] if film else pictures.photographs(source)
     out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".photos-") as beside:
+    with naming(out), tempfile.TemporaryDirectory(dir=out.parent, prefix=".photos-") as beside:
         work = Path(beside)
         if film:
             files = _frames(source, work / "frames", options.frames)
@@ -143,4 +143,4 @@ def _place(work: Path, out: Path, in_place: bool) -> None:
             if aside.exists():
                 aside.rename(images)
             raise
-    os.replace(work / "transforms.json", out / "transforms.json")
+    put(work / "transforms.json", out / "transforms.json")

@@ -18,6 +18,7 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from data.errors import InputError
+from nerf.whole import complaint
 
 T = TypeVar("T")
 AT_ONCE = 64
@@ -124,6 +125,8 @@ def together(do: Callable[[], T]) -> T:
         found = do()
     except InputError as error:
         failed = str(error)
+    except OSError as error:
+        failed = complaint(error)
     lines = exchange(failed)
     for k, line in enumerate(lines):
         if line is not None:
