@@ -14,6 +14,7 @@ poses      matrices that are rigid motions
 files      JSON by its keys; names that stay in the folder
 exr        OpenEXR pictures
 llff       LLFF's poses_bounds.npy
+npy        arrays of numbers from .npy files
 colmap     COLMAP's models; `models` finds and `sparse` reads their files
 nearest    how near things are to the cameras
 forward    cameras side by side that look one way

@@ -76,8 +76,8 @@ def headers_alone() -> Iterator[None]:
 
 
 def is_picture(file: Path) -> bool:
-    """Whether a file's name is that of a picture: `._name.png` of macOS and the like are none."""
-    return file.suffix.lower() in ENDINGS and not file.name.startswith(".")
+    """Whether a file's name is that of a picture: `._name.png` of macOS is none, nor is a mask."""
+    return file.suffix.lower() in ENDINGS and not file.name.startswith((".", "dynamic_mask_"))
 
 
 def only_headers() -> bool:

@@ -5,6 +5,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from data.errors import InputError
 from data.load import load
@@ -127,6 +128,42 @@ def test_files_beside_the_pictures_are_no_pictures(scene):
     assert len(load(scene).splits["train"]) == 7
 
 
+@pytest.mark.parametrize("columns", [14, 17])
+@pytest.mark.parametrize(
+    ("lens", "intrinsics"),
+    [
+        ([96, 128, 80, 90, 60, 50], [10, 11.25, 7.5, 6.25]),
+        ([[96], [128], [80], [90], [60], [50]], [10, 11.25, 7.5, 6.25]),
+        ([96, 128, 80], [10, 10, 8, 6]),
+    ],
+    ids=["row", "column", "hwf"],
+)
+def test_the_lens_in_a_file_of_its_own(scene, columns, lens, intrinsics):
+    before = load(scene).splits["train"].poses
+    if columns == 14:
+        table = np.load(scene / "poses_bounds.npy")
+        pose = table[:, :15].reshape(-1, 3, 5)[..., :4].reshape(-1, 12)
+        np.save(scene / "poses_bounds.npy", np.concatenate([pose, table[:, 15:]], axis=1))
+        assert "or of 14 with the lens in hwf_cxcy.npy beside it" in refusal(scene)
+    np.save(scene / "hwf_cxcy.npy", np.array(lens, float))
+    train = load(scene).splits["train"]
+    np.testing.assert_allclose(train.intrinsics, np.tile(intrinsics, (7, 1)))
+    np.testing.assert_array_equal(train.poses, before)
+
+
+@pytest.mark.parametrize("lens", [[96, 128], [96, 128, 80, np.nan, 60, 50], np.zeros((9, 6))])
+def test_a_lens_that_is_none_is_refused(scene, lens):
+    np.save(scene / "hwf_cxcy.npy", np.array(lens, float))
+    assert "hwf_cxcy.npy: holds " in refusal(scene)
+
+
+def test_dynamic_masks_are_no_pictures(scene):
+    for k in range(9):
+        Image.new("L", (16, 12), 0 if k else 1).save(scene / f"images_8/dynamic_mask_{k:02}.png")
+    splits = load(scene).splits
+    assert not splits["test"].masks[0].any() and splits["train"].masks.all()
+
+
 def test_real_fern(real_data):
     found = load(real_data / "fern")
     assert found.space == "forward"
@@ -182,8 +219,6 @@ def test_left_handed(scene):
         np.zeros((9, 16)),
         np.zeros(17),
         np.zeros((9, 17, 1)),
-        np.zeros((9, 17), complex),
-        np.full((9, 17), "x"),
         np.float64(3),
     ],
     ids=lambda table: f"{table.dtype}{table.shape}",
@@ -191,6 +226,12 @@ def test_left_handed(scene):
 def test_wrong_shape(scene, table):
     np.save(scene / "poses_bounds.npy", table)
     assert "17 numbers" in refusal(scene)
+
+
+@pytest.mark.parametrize("table", [np.zeros((9, 17), complex), np.full((9, 17), "x")])
+def test_no_numbers(scene, table):
+    np.save(scene / "poses_bounds.npy", table)
+    assert f"can't be read as an array of numbers (it holds {table.dtype})" in refusal(scene)
 
 
 def test_objects_are_not_unpickled(scene):
@@ -212,7 +253,7 @@ def test_archive_or_huge_shape(scene):
     file.write_bytes((scene / "other.npz").read_bytes())
     assert "can't be read" in refusal(scene)
     file.write_bytes(whole.replace(b"(9, 17), }        ", b"(99999999, 17), } "))
-    assert "99999999 poses" in refusal(scene)
+    assert "cut short, its header says (99999999, 17)" in refusal(scene)
     file.write_bytes(b"\x93NUMPY\x02\x00\xff\xff\xff\x7f" + whole[10:])  # two gigabytes of header
     tracemalloc.start()
     assert "can't be read" in refusal(scene)
