@@ -40,6 +40,7 @@ class Checkpoints:
             logging.getLogger(who).setLevel(logging.CRITICAL)
         # of a save that failed it leaves parts that were never begun
         warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
+        _let_it_end_late()
         checkpoint_folder.checked(run / "checkpoints")
         self._run, self._keep = run, keep
         self.folder = run.resolve() / "checkpoints"
@@ -198,7 +199,6 @@ class Checkpoints:
     def _read(self, step: int, like: TrainState) -> tuple[TrainState, Memo]:
         kept = self._memo(step)
         wanted = named(like)
-        _let_reads_end_late()
         with checkpoint_folder.reading(self.folder / str(step)):
             on_disk = shapes_of(dict(self._manager.item_metadata(step)[STATE].items()))
             if kept.shapes is not None and on_disk != kept.shapes:
@@ -242,22 +242,23 @@ class Checkpoints:
             self._open = None
 
 
-def _let_reads_end_late() -> None:
-    """Keeps Python from telling of reads that end after another, of the same state, has failed.
+def _let_it_end_late() -> None:
+    """Keeps Python from telling of reads and writes that end after another has failed.
 
-    Orbax does not wait for them: each finds its event loop closed, which is said on the terminal,
-    as is what they found when at last they are thrown away.
+    Orbax does not wait for them: each finds its event loop closed, or half made where files have
+    run out, which is said on the terminal, as is what they found when they are thrown away.
     """
     before = sys.unraisablehook
-    if getattr(before, "lets_reads_end_late", False):
+    if getattr(before, "lets_it_end_late", False):
         return
 
     def hook(told: Any) -> None:
         of = getattr(getattr(told.object, "cr_code", None), "co_filename", "")
-        if str(told.exc_value) != "Event loop is closed" and "orbax" not in of:
+        a_loop = getattr(told.object, "__qualname__", "") == "BaseEventLoop.__del__"
+        if str(told.exc_value) != "Event loop is closed" and "orbax" not in of and not a_loop:
             before(told)
 
-    hook.lets_reads_end_late = True  # type: ignore[attr-defined]
+    hook.lets_it_end_late = True  # type: ignore[attr-defined]
     sys.unraisablehook = hook
 
 

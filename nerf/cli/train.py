@@ -134,8 +134,8 @@ def train_run(
             processes.by_first(lambda: folder.create(run, config))
             processes.by_first(lambda: frame.keep(scene, run))
         else:
-            config, changed = as_it_was(config, split, run, checkpoints, accept_changes)
             processes.by_first(checkpoints.clear)
+            config, changed = as_it_was(config, split, run, checkpoints, accept_changes)
         model, state = start(config)
         step = Step(model, Photographs.of(split, mesh), mesh)
         state = step.placed(state)

@@ -3,11 +3,14 @@
 docs/runs.md states each outcome.
 """
 
+import asyncio
 import errno
 import os
 import random
 import shutil
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from unittest.mock import patch
 
 import orbax.checkpoint as ocp
@@ -146,6 +149,22 @@ def test_no_flipped_byte_of_any_file_is_taken_for_what_is_whole(saved_twice, tmp
             found = str(error)
         assert found == whole or "checkpoint 40: broken: " in found, (file, found)
         file.write_bytes(before)
+
+
+def test_what_orbax_leaves_running_is_not_told(tmp_path):
+    """Of a save that failed, reads and writes end late, each with a traceback: by the thousand."""
+    told = []
+    with patch.object(sys, "unraisablehook", told.append):
+        Checkpoints(tmp_path)
+        for number, (value, of) in enumerate(
+            [
+                (RuntimeError("Event loop is closed"), None),
+                (AttributeError("_ssock"), asyncio.BaseEventLoop.__del__),
+                (ValueError("of somebody else"), None),
+            ]
+        ):
+            sys.unraisablehook(SimpleNamespace(exc_value=value, object=of, number=number))
+    assert [each.number for each in told] == [2]
 
 
 CANT = [
