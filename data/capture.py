@@ -140,17 +140,21 @@ class Capture:
 
     def warnings(self, share: Share = ALL) -> tuple[str, ...]:
         """What is odd about the pictures, though they can be read; of a share of them."""
+        said = []
         marked = turned(self.files[share.of(len(self.files))])
-        if not marked:
-            return ()
-        first = ", ".join(file.name for file in marked[:3]) + (", ..." if marked[3:] else "")
-        return (
-            one_line(
+        if marked:
+            first = ", ".join(file.name for file in marked[:3]) + (", ..." if marked[3:] else "")
+            said.append(
                 f"{len(marked)} of {len(self.files)} pictures are marked to be shown turned "
                 f"(EXIF: {first}): they are taken as they are stored; if their poses are of the "
                 "turned ones, turn the pixels and drop the mark"
-            ),
-        )
+            )
+        if not any(self.masks) and (self.path / "masks").is_dir():
+            said.append(
+                f"{self.path / 'masks'} is not read: only transforms files name masks (mask_path), "
+                "and those of this scene name none"
+            )
+        return tuple(map(one_line, said))
 
     def splits(
         self,

@@ -2,10 +2,15 @@
 
 from pathlib import Path
 
-from data import blender, colmap, llff, transforms
+from data import blender, colmap, files, llff, transforms
 from data.errors import InputError
 from data.scene import Scene
 from data.share import ALL, Share
+
+KINDS = (blender, transforms, llff, colmap)
+"""Formats, in the order in which they are tried."""
+MOST_FOLDERS = 100
+"""Folders within one that is no scene which are looked at for one that is."""
 
 
 def load(
@@ -32,11 +37,18 @@ def load(
         raise InputError(f"downscale {downscale}: give a whole number of at least 1")
     if bound is not None and not 1e-6 <= bound <= 1e9:
         raise InputError(f"bound {bound:g}: it must be from 1e-06 to 1e+09 of the files' own units")
-    for kind in (blender, transforms, llff, colmap):
+    for kind in KINDS:
         if kind.recognises(path):
             return kind.load(path, downscale, bound, splits, share)
+    within = [folder.name for folder in files.listing(path)[:MOST_FOLDERS] if _recognised(folder)]
+    hint = f"; one lies in {path / within[0]}" if within else ""
     raise InputError(
         f"{path}: not a scene in a known format; a Blender scene has transforms_train.json, "
         "nerfstudio's and instant-ngp's transforms.json, LLFF's poses_bounds.npy, COLMAP's a model "
-        "in sparse/0, each beside its pictures"
+        f"in sparse/0, each beside its pictures{hint}"
     )
+
+
+def _recognised(folder: Path) -> bool:
+    """Whether a folder is a scene in some format."""
+    return any(kind.recognises(folder) for kind in KINDS)

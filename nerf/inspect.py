@@ -96,7 +96,11 @@ def lines(scene: Scene, found: Found) -> list[str]:
     intrinsics = np.concatenate([split.intrinsics for split in every]).astype(np.float64)
     first = every[0]
     sizes = ", ".join(f"{n} {len(s)} of {s.width}x{s.height}" for n, s in scene.splits.items())
-    masked = [name for name, split in scene.splits.items() if split.masks is not None]
+    masked = [
+        f"{name} ({split.masks.mean():.1%} of the pixels are learned from)"
+        for name, split in scene.splits.items()
+        if split.masks is not None
+    ]
     degrees = (np.degrees(field_of_view(first.camera(0), axis)) for axis in (0, 1))
     kind = "fisheye" if first.fisheye else "perspective"
     return [

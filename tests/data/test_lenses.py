@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -279,6 +280,20 @@ def test_an_angle_alone_is_of_the_width_and_said(portrait):
 def test_a_focal_length_goes_before_blendernerfs_angles(portrait):
     found = portrait("images_train", camera_angle_y=0.47, fl_x=33.0, fl_y=33.0)
     np.testing.assert_allclose(found.splits["train"].intrinsics[0, :2], 33)
+
+
+def test_masks_that_no_file_names_are_told(scene):
+    folder = scene()
+    (folder / "masks").mkdir()
+    (said,) = load(folder).warnings
+    assert said.startswith(f"{folder / 'masks'} is not read")
+    assert not load(scene(mask_path="images/08.png")).warnings
+
+
+def test_a_scene_within_the_folder_is_pointed_at(scene, tmp_path_factory):
+    outer = tmp_path_factory.mktemp("outer")
+    shutil.copytree(scene(), outer / "inner")
+    assert f"; one lies in {outer / 'inner'}" in refusal(outer)
 
 
 def test_masks_of_blender_scenes_are_read(scene):

@@ -62,6 +62,7 @@ def test_hidden_files_are_no_pictures(scene):
     """macOS writes ._NAME.png beside NAME.png on foreign disks."""
     for k in range(9):
         (scene / "images_8" / f"._{k:02}.png").write_bytes(b"\0\5\x16\7")
+    write_pictures(scene / "images_8", ["dynamic_mask_03.png"])  # nor are masks
     assert load(scene).splits["test"].names == ("00", "08")
 
 
