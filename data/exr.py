@@ -2,7 +2,10 @@
 
 A file is a header of attributes, a table of the places of its chunks (some lines of pixels, or a
 tile), and the chunks. A chunk that is missing ffmpeg would fill with black and say nothing: that
-all are there is seen here.
+all are there is seen here. Pixels are taken in the numbers that it decodes, of 16 or 32 bits: its
+conversion from one format to another goes through integers, which have no place for what is not
+finite. It is a process of its own, and has to be: the OpenEXR wheel (3.5.3) decodes more
+compressions, but a file with a few wrong bytes ends the process that reads it.
 """
 
 import re
@@ -20,6 +23,8 @@ _MAGIC = b"v/1\x01"
 _HEADER = 2**20
 """Bytes that are searched for the end of the header."""
 _TILED, _DEEP, _PARTS = 0x200, 0x800, 0x1000
+_INTEGERS = b"\0\0\0\0"
+"""Of a channel: whole numbers, of which nothing says what 1 is."""
 _LINES = (1, 1, 1, 16, 32, 16, 32, 32, 32, 256)
 """In a chunk, by the number of the compression."""
 _SECONDS = 120
@@ -50,13 +55,15 @@ def read(file: Path) -> UInt8[np.ndarray, "h w 4"]:
 
     width, height = size_of(file)
     with file.open("rb") as stream:
-        if not _complete(_header(file, stream), stream):
+        header = _header(file, stream)
+        if not _complete(header, stream):
             raise InputError(f"{file}: can't be decoded as a picture: it is cut off or broken")
+    planes = _planes(file, header)
     most = (width + 64) * (height + 64)  # it decodes with a margin
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-nostdin", "-f", "exr_pipe"]
     # the protocol is named so that no name of a file is taken for an address
     source = ["-max_pixels", str(most), "-i", f"file:{file}", "-frames:v", "1"]
-    wanted = ["-pix_fmt", "gbrapf32le", "-f", "rawvideo", "-"]
+    wanted = ["-f", "rawvideo", "-"]
     try:
         done = subprocess.run(
             [*command, *source, *wanted], capture_output=True, timeout=_SECONDS, check=False
@@ -64,14 +71,43 @@ def read(file: Path) -> UInt8[np.ndarray, "h w 4"]:
     except subprocess.TimeoutExpired:
         raise InputError(f"{file}: can't be decoded as a picture in {_SECONDS} seconds") from None
     said = done.stderr.decode(errors="replace").strip().splitlines()
-    if said or done.returncode or len(done.stdout) != 16 * width * height:
+    size, rest = divmod(len(done.stdout), len(planes) * width * height)
+    if said or done.returncode or rest or size not in (2, 4):
         # without the addresses that it puts in front
         reason = re.sub(r"\[[^]]*\] *", "", said[0]) if said else "ffmpeg made nothing of it"
         raise InputError(f"{file}: can't be decoded as a picture: {reason}")
-    planes = np.frombuffer(done.stdout, "<f4").reshape(4, height, width)
-    if not np.isfinite(planes).all():
+    pixels = np.frombuffer(done.stdout, f"<f{size}")
+    if not np.isfinite(pixels).all():
         raise InputError(f"{file}: holds pixels that are no numbers; render it again")
-    return _srgb(np.stack([planes[2], planes[0], planes[1], planes[3]], axis=-1))
+    packed = planes == "YA"  # a pixel's two numbers side by side
+    found = pixels.reshape(height, width, 2).transpose(2, 0, 1) if packed else pixels
+    by_name = dict(zip(planes, found.reshape(-1, height, width), strict=True))
+    colours = [by_name[name if name in by_name else "Y"] for name in "RGB"]
+    alpha = by_name.get("A", np.ones((height, width)))
+    return _srgb(np.stack([*colours, alpha], axis=-1, dtype=np.float32))
+
+
+def _planes(file: Path, header: _Header) -> str:
+    """The channels of a picture in ffmpeg's order: GBR, GBRA, Y or YA; InputError for others."""
+    kinds, listed = {}, header.attributes.get(b"channels", b"")
+    while listed[:1] not in (b"", b"\0"):
+        name, _, rest = listed.partition(b"\0")
+        kinds[name.decode(errors="replace").upper()] = rest[:4]
+        listed = rest[16:]  # kind of numbers, flags, and of how many pixels there is one
+    names = list(kinds)
+    if "Y" in names and not {"RY", "BY"} & {*names}:
+        planes = "Y"
+    elif {"R", "G", "B"} <= {*names}:
+        planes = "GBR"
+    else:
+        raise InputError(
+            f"{file}: has the channels {', '.join(names[:6]) or 'of no picture'}, not R, G and B "
+            "nor Y alone; save a flat picture"
+        )
+    planes += "A" * ("A" in names)
+    if any(kinds[name] == _INTEGERS for name in planes):
+        raise InputError(f"{file}: holds integers; save a picture of 16 or 32 bit floats")
+    return planes
 
 
 def _header(file: Path, stream: BinaryIO) -> _Header:

@@ -28,15 +28,16 @@ def write(file, pixels, **options):
     return file
 
 
-def write_exr(file, pixels, kind=np.float32):
-    """An EXR of scan lines that nothing was done to; pixels [h w channels], named RGBA in order."""
-    h, w, channels = pixels.shape
-    names = sorted("RGBA"[:channels])
+def write_exr(file, pixels, kind=np.float32, channels="RGBA"):
+    """An EXR of scan lines that nothing was done to; pixels [h w channels], named in order."""
+    h, w, count = pixels.shape
+    in_order = list(channels)[:count]
+    names = sorted(in_order)
 
     def attribute(name, type_name, content):
         return name + b"\0" + type_name + b"\0" + struct.pack("<i", len(content)) + content
 
-    number = {np.float32: 2, np.float16: 1}[kind]
+    number = {np.float32: 2, np.float16: 1, np.uint32: 0}[kind]
     listed = b"".join(
         name.encode() + b"\0" + struct.pack("<iiii", number, 0, 1, 1) for name in names
     )
@@ -50,7 +51,7 @@ def write_exr(file, pixels, kind=np.float32):
     header += attribute(b"pixelAspectRatio", b"float", struct.pack("<f", 1))
     header += attribute(b"screenWindowCenter", b"v2f", struct.pack("<2f", 0, 0))
     header += attribute(b"screenWindowWidth", b"float", struct.pack("<f", 1)) + b"\0"
-    order = ["RGBA".index(name) for name in names]
+    order = [in_order.index(name) for name in names]
     lines = [b"".join(pixels[y, :, k].astype(kind).tobytes() for k in order) for y in range(h)]
     start = len(header) + 8 * h
     length = 8 + len(lines[0])
@@ -175,6 +176,47 @@ def test_exr_is_bent_to_srgb(tmp_path, kind):
     assert (found[..., 3] == 255).all()
 
 
+def srgb(linear):
+    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float16])
+@pytest.mark.parametrize("channels", ["RGBA", "RGB", "YA", "Y"])
+def test_numbers_of_an_exr_are_taken_as_they_are(tmp_path, kind, channels):
+    """All halves in [0, 1]: through integers of 16 bits some are a step of 1/255 off."""
+    halves = np.arange(15361, dtype=np.uint16).view(np.float16)[7::15].astype(float)
+    light = halves.reshape(32, 32, 1).repeat(len(channels), -1)
+    if "A" in channels:
+        light[..., -1] = 1
+    [found] = read_all([write_exr(tmp_path / "a.exr", light, kind, channels)])
+    wanted = np.round(255 * srgb(halves)).reshape(32, 32)
+    np.testing.assert_array_equal(found, np.stack([*[wanted] * 3, np.full((32, 32), 255)], -1))
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float16])
+@pytest.mark.parametrize("channels", ["RGBA", "RGB", "YA", "Y"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_an_exr_of_what_is_no_number(tmp_path, kind, channels, value):
+    light = np.ones((6, 5, len(channels)))
+    light[2, 3, 0] = value
+    assert "no numbers" in refusal(read_all, [write_exr(tmp_path / "a.exr", light, kind, channels)])
+
+
+@pytest.mark.parametrize(
+    ("channels", "kind", "said"),
+    [
+        (["Y", "RY", "BY"], np.float16, "has the channels BY, RY, Y, not R, G and B nor Y alone"),
+        (["a.R", "a.G", "a.B"], np.float16, "has the channels A.B, A.G, A.R, not R, G and B"),
+        ("RG", np.float16, "has the channels G, R, not R, G and B"),
+        ("Z", np.float32, "has the channels Z, not R, G and B"),
+        ("RGB", np.uint32, "holds integers"),
+    ],
+)
+def test_an_exr_of_other_channels(tmp_path, channels, kind, said):
+    file = write_exr(tmp_path / "a.exr", np.ones((6, 5, len(channels))), kind, channels)
+    assert said in refusal(read_all, [file])
+
+
 @pytest.mark.parametrize("compression", ["rle", "zip1", "zip16"])
 def test_exr_compressed(tmp_path, compression):
     pixels = np.tile(np.linspace(0, 1, 40)[:, None, None], (1, 9, 3))
@@ -216,8 +258,6 @@ def test_exr_broken(tmp_path):
     for broken in (b"", b"v/1\x01", whole[:60], misnamed, turned):
         file.write_bytes(broken)
         assert "not the header of an EXR" in refusal(size_of, file)
-    file = write_exr(tmp_path / "a.exr", np.full((6, 5, 4), np.nan))
-    assert "no numbers" in refusal(read_all, [file])
 
 
 def bomb(file, width, height):
