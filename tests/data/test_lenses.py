@@ -309,7 +309,7 @@ def test_masks_of_blender_scenes_are_read(scene):
 # ---- what is said of pictures ----
 
 
-@pytest.mark.parametrize("ending", [".JPG", ".PNG", ".tif", ".bmp", ".avif"])
+@pytest.mark.parametrize("ending", [".JPG", ".PNG", ".tif", ".bmp", ".tga"])
 @pytest.mark.parametrize("left_out", [True, False])
 def test_pictures_of_every_ending_are_found(scene, ending, left_out):
     def change(content):
