@@ -108,7 +108,7 @@ class Capture:
     masks: tuple[Path | None, ...] = ()
     """A mask for each picture, or none at all; dynamic ones beside pictures are found besides."""
     crops: Float[np.ndarray, " n"] | None = None
-    """Radius about each picture's middle beyond which nothing is learnt, in pixels of `sizes`."""
+    """As `Split.crops`, in pixels of `sizes`."""
     parts: Mapping[str, Int[np.ndarray, " picked"]] | None = None
     """Indices of the pictures of each split; None: every eighth is for testing."""
 
@@ -193,9 +193,16 @@ class Capture:
             if self.distortion is None
             else self.distortion[picked].astype(np.float32),
             fisheye=self.fisheye,
+            crops=self._crops(picked, width),
             masks=self._masks(picked, part, (width, height), downscale),
             first=part.start,
         )
+
+    def _crops(self, picked: np.ndarray, width: int) -> Float[np.ndarray, " picked"] | None:
+        """Radii in pixels of pictures of that `width`; None where there are none."""
+        if self.crops is None or not np.isfinite(self.crops[picked]).any():
+            return None
+        return np.asarray(self.crops[picked] * width / self.sizes[picked, 0])
 
     def _masks(
         self, picked: np.ndarray, part: slice, size: tuple[int, int], downscale: int
@@ -206,14 +213,6 @@ class Capture:
         marked = [masks.of(self.files[k], name) for k, name in zip(picked, named, strict=True)]
         if any(marked):
             kept = masks.read(marked[part], (width * downscale, height * downscale), downscale)
-        if self.crops is not None and np.isfinite(self.crops[picked]).any():
-            x, y = (np.arange(side) + 0.5 - side / 2 for side in size)
-            from_middle = np.hypot(x, y[:, None])
-            radii = (self.crops[picked] * width / self.sizes[picked, 0])[part]
-            one = len(set(radii)) == 1  # then one mask is enough, whatever the number of pictures
-            inside = from_middle <= (radii[:1] if one else radii)[:, None, None]
-            inside = np.broadcast_to(inside, (len(radii), height, width))
-            kept = inside if kept is None else kept & inside
         return kept
 
 

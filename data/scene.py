@@ -7,6 +7,7 @@ Pixel     (x, y), y downwards, the centre of the first one at (1/2, 1/2)
 Colour    sRGB as photographed, uint8; alpha straight, never premultiplied
 """
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -34,6 +35,8 @@ class Camera:
     """As `Split.distortion`, of this camera."""
     fisheye: bool = False
     """As `Split.fisheye`."""
+    crop: float = math.inf
+    """As `Split.crops`, of this camera."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,9 @@ class Split:
     the rational model; of a fisheye k1 k2 k3 k4 and zeros. None: pinholes all."""
     fisheye: bool = False
     """The angle to the axis is what distortion is a polynomial of (OpenCV's fisheye model)."""
+    crops: Float[np.ndarray, " pictures"] | None = None
+    """Radius about each picture's middle, in pixels, beyond which it shows nothing of the scene.
+    None: none does."""
     masks: Bool[np.ndarray, "held height width"] | None = None
     """Pixels to learn from; None: all."""
     first: int = 0
@@ -78,6 +84,7 @@ class Split:
             self.poses[picture],
             None if self.distortion is None else self.distortion[picture],
             self.fisheye,
+            math.inf if self.crops is None else float(self.crops[picture]),
         )
 
 

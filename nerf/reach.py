@@ -1,10 +1,11 @@
-"""Pixels that no ray reaches: beyond the fold of a lens, or too far off the axis of a fisheye.
+"""Pixels that no ray reaches: beyond the fold of a lens or the rim of a fisheye's picture.
 
 They are left out of training and of every measurement, and their fraction is reported.
 """
 
 import dataclasses
 import functools
+import math
 from pathlib import Path
 
 import jax
@@ -42,8 +43,8 @@ def load(
         masked[name], missed = _masked(split)
         if missed == 1:
             raise InputError(
-                f"{path}: no ray reaches any pixel of {name}: the lens folds back before them; "
-                "check its coefficients and its focal length"
+                f"{path}: no ray reaches any pixel of {name}: the lens folds back before them, or "
+                "fisheye_crop_radius leaves none; check coefficients and focal length"
             )
         held = masked[name].masks
         if held is not None and len(held) == len(split) and not held.any():
@@ -51,6 +52,7 @@ def load(
         if missed:
             lines.append(
                 f"{max(missed, 0.001):.1%} of the pixels of {name} are reached by no ray ("
+                + ("beyond fisheye_crop_radius, " if split.crops is not None else "")
                 + ("89.9 degrees off the axis, or " if split.fisheye else "")
                 + "where the lens folds back): they are not trained on, nor measured"
             )
@@ -59,10 +61,15 @@ def load(
 
 def reached(camera: Camera) -> Bool[np.ndarray, "h w"]:
     """The pixels of a camera whose centres are reached by a ray."""
-    if camera.distortion is None:
-        return np.ones((camera.height, camera.width), bool)
-    lens_values = (tuple(map(float, row)) for row in (camera.intrinsics, camera.distortion))
-    return _reached(camera.height, camera.width, *lens_values, camera.fisheye)
+    seen = np.ones((camera.height, camera.width), bool)
+    if camera.distortion is not None:
+        lens_values = (tuple(map(float, row)) for row in (camera.intrinsics, camera.distortion))
+        seen &= _reached(camera.height, camera.width, *lens_values, camera.fisheye)
+    if math.isfinite(camera.crop):
+        y, x = np.ogrid[0 : camera.height, 0 : camera.width]
+        from_middle = np.hypot(x + 0.5 - camera.width / 2, y + 0.5 - camera.height / 2)
+        seen &= from_middle <= camera.crop
+    return seen
 
 
 @functools.lru_cache(maxsize=64)
@@ -77,7 +84,7 @@ def _reached(height, width, intrinsics, distortion, fisheye) -> Bool[np.ndarray,
 
 def _masked(split: Split) -> tuple[Split, float]:
     """The split without unreached pixels, and the fraction of them."""
-    if split.distortion is None:
+    if split.distortion is None and split.crops is None:
         return split, 0.0
     seen = [reached(split.camera(number)) for number in range(len(split))]
     missed = 1 - float(np.mean([one.mean() for one in seen]))

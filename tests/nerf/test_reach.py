@@ -55,6 +55,26 @@ def test_pixels_that_no_ray_reaches_are_masked_counted_and_not_measured(tmp_path
     assert whole - seen == pytest.approx(-10 * math.log10(inside.mean()), abs=0.02)
 
 
+@pytest.mark.parametrize("model", ["OPENCV_FISHEYE", "PINHOLE"])
+def test_pixels_beyond_a_crop_are_reached_by_none(tmp_path, model):
+    folder = scene(tmp_path, camera_model=model, fisheye_crop_radius=5.0)
+    found, inside = load(folder), off_axis(1) <= 5
+    split = found.splits["train"]
+    assert np.array_equal(split.masks, np.broadcast_to(inside, split.masks.shape))
+    assert np.array_equal(reached(split.camera(0)), inside)
+    share = f"{1 - inside.mean():.1%}"
+    assert any(
+        line.startswith(f"{share} of the pixels of train") and "fisheye_crop_radius" in line
+        for line in found.warnings
+    )
+    file = folder / "transforms.json"
+    file.write_text(
+        file.read_text().replace('"fisheye_crop_radius": 5.0', '"fisheye_crop_radius": 1.0')
+    )
+    with pytest.raises(InputError, match="fisheye_crop_radius leaves none"):
+        load(folder, downscale=8)
+
+
 def test_masks_of_the_user_are_kept_beside(tmp_path):
     lens = {"camera_model": "OPENCV_FISHEYE", "fl_x": 7, "fl_y": 7}
     folder = scene(tmp_path, **lens)
