@@ -12,7 +12,7 @@ import jax
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from nerf import lock, machine, memory
+from nerf import lock, machine, memory, output
 from nerf.config import Config
 from nerf.train import Progress as Told
 
@@ -33,39 +33,47 @@ def say_device() -> None:
     )
 
 
-SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
-"""What asks a run to stop: a person, a scheduler."""
+SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: ""}
+"""What asks a run to stop: a person, a scheduler, a terminal that is closed."""
 
 
 class Asked:
-    """Whether a signal asked the run to stop; which one."""
+    """Whether a run was asked to stop: by which signal, or by a reader that is gone."""
 
     number = 0
 
     def __call__(self) -> bool:
-        """Whether one did: to be asked between steps."""
-        return self.number != 0
+        """Whether it was: to be asked between steps."""
+        return self.code != 0
 
     @property
     def code(self) -> int:
-        """The exit code that goes with the signal, by custom; 0 if there was none."""
-        return 128 + self.number if self.number else 0
+        """The exit code that goes with the reason, by custom; 0 if there was none."""
+        if self.number:
+            return 128 + self.number
+        return output.GONE if output.gone() else 0
 
 
 @contextmanager
 def interruptible() -> Iterator[Asked]:
-    """Turns Ctrl-C and SIGTERM into an answer that is read between steps; again ends at once."""
+    """Turns Ctrl-C, SIGTERM and SIGHUP into an answer that is read between steps.
+
+    Again ends at once, but for SIGHUP: a terminal that is closed sends it, and then the shell does.
+    Where it is ignored, as under `nohup`, it stays so.
+    """
     asked = Asked()
 
     def note(number, frame):
         asked.number = number
         restore()
-        console.print(
-            f"stopping after this step; {SIGNALS[signal.Signals(number)]} again to stop without "
-            "saving"
-        )
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        again = SIGNALS[signal.Signals(number)]
+        more = f"; {again} again to stop without saving" if again else ""
+        console.print(f"stopping after this step{more}")
 
-    before = {number: signal.signal(number, note) for number in SIGNALS}
+    ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    asking = [number for number in SIGNALS if number != signal.SIGHUP or not ignored]
+    before = {number: signal.signal(number, note) for number in asking}
 
     def restore() -> None:
         for number, handler in before.items():

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from data.errors import InputError
-from nerf import checkpoint_folder, dead_start, processes
+from nerf import checkpoint_folder, dead_start, output, processes
 from nerf.checkpoint import Checkpoints, Memo
 from nerf.config import Config, as_dict, write
-from nerf.console import console, interruptible, training_bar
+from nerf.console import Asked, console, interruptible, training_bar
 from nerf.dead_start import Watch
 from nerf.log import begin_again, metrics_log
 from nerf.run import CONFIG
@@ -37,7 +37,7 @@ class Fitted(NamedTuple):
     """Where a run got to."""
 
     code: int
-    """Exit code: 0 at the run's end, 130 or 143 where a signal ended it before."""
+    """Exit code: 0 at the run's end; 129, 130, 141 or 143 where it was asked to stop before."""
     state: TrainState
     memo: Memo
 
@@ -63,7 +63,8 @@ def fit(
     listeners: Sequence[Listener] = (),
     until: int | None = None,
 ) -> Fitted:
-    """Trains to the end of the run, or to step `until`, or until Ctrl-C or SIGTERM.
+    """Trains to the end of the run, or to step `until`, or until it is asked to stop:
+    Ctrl-C, SIGTERM, SIGHUP, a reader that is gone.
 
     A dead start is begun again with the next seed, and the run is then as if it had had that seed
     from the first: only its clock goes on. InputError if a step is not finite and the config does
@@ -73,31 +74,34 @@ def fit(
     _refuse_if_over(config, state, memo, run)
     checkpoint_folder.refuse_if_taken(checkpoints.folder, until or config.steps)
     memo = memo._replace(seeds=memo.seeds or (config.seed,))
-    if not checkpoints.steps:  # something to go back to, whatever comes
-        failed = checkpoints.save(state, memo) or checkpoints.finish()
+    with interruptible() as stopped:
+        if not checkpoints.steps:  # something to go back to, whatever comes
+            failed = checkpoints.save(state, memo) or checkpoints.finish()
+            if failed:
+                raise InputError(
+                    f"{run}: no checkpoint can be written: {failed}; make room, start anew"
+                )
+        while True:
+            ended = _until_it_ends(
+                step, config, state, memo, run, checkpoints, listeners, until, stopped
+            )
+            told, memo = ended.told, ended.memo
+            if not told.good:
+                state, memo = _back(config, ended, run, checkpoints)
+            elif told.dead and not ended.code:
+                config, state, memo = _again(step, config, ended, run, checkpoints)
+            else:
+                break
+        failed = checkpoints.finish()
+        if failed or checkpoints.latest != told.step:
+            failed = checkpoints.save(ended.state, memo) or checkpoints.finish()
         if failed:
             raise InputError(
-                f"{run}: no checkpoint can be written: {failed}; make room, start anew"
+                f"{run}, step {told.step}: could not be saved: {failed}; the checkpoint of step "
+                f"{checkpoints.latest} is kept: mend that, then nerf train --resume {run}"
             )
-    while True:
-        ended = _until_it_ends(step, config, state, memo, run, checkpoints, listeners, until)
-        told, memo = ended.told, ended.memo
-        if not told.good:
-            state, memo = _back(config, ended, run, checkpoints)
-        elif told.dead and not ended.code:
-            config, state, memo = _again(step, config, ended, run, checkpoints)
-        else:
-            break
-    failed = checkpoints.finish()
-    if failed or checkpoints.latest != told.step:
-        failed = checkpoints.save(ended.state, memo) or checkpoints.finish()
-    if failed:
-        raise InputError(
-            f"{run}, step {told.step}: could not be saved: {failed}; the checkpoint of step "
-            f"{checkpoints.latest} is kept: mend that, then nerf train --resume {run}"
-        )
     if ended.code:
-        console.print(f"stopped at step {told.step}, saved; go on with: nerf train --resume {run}")
+        output.say(f"stopped at step {told.step}, saved; go on with: nerf train --resume {run}")
         return Fitted(ended.code, ended.state, memo)
     console.print(f"trained  {told.step} steps in {told.seconds:.1f} s, saved in {run}")
     if ended.gaps:
@@ -105,7 +109,8 @@ def fit(
         console.print(
             f"checked  {len(ended.gaps)} gradients against JAX's; the worst: {_in_words(*worst)}"
         )
-    return Fitted(0, ended.state, memo)
+    # asked while the last state was saved: nothing more is begun
+    return Fitted(max(processes.exchange(stopped.code)), ended.state, memo)
 
 
 def _until_it_ends(
@@ -117,6 +122,7 @@ def _until_it_ends(
     checkpoints: Checkpoints,
     listeners: Sequence[Listener],
     until: int | None,
+    stopped: Asked,
 ) -> _Ended:
     """Trains until the config's end, a signal, a dead start, or a step that isn't finite."""
     saved_at, code = memo.seconds, 0
@@ -125,7 +131,7 @@ def _until_it_ends(
     gaps: list[tuple[Gap, int]] = []
     watch = Watch(memo.watch)
     written = metrics_log(run, int(state.step), memo.seconds)
-    with interruptible() as stopped, training_bar(config, memo.lost) as show, written as log:
+    with training_bar(config, memo.lost) as show, written as log:
         steps = train(step, state, memo.seconds, lambda: sum(waits), watch, memo.slower, until)
         for now, told in steps:
             state = now

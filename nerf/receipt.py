@@ -18,6 +18,14 @@ from nerf.opened import Opened
 from nerf.report.receipt import parameters, versions
 
 FILE = "run.json"
+ENDED = {
+    0: "done",
+    129: "terminal closed",
+    130: "interrupted",
+    141: "output closed",
+    143: "terminated",
+}
+"""What the receipt says for an exit code of training."""
 BESIDE = ("run", "scene", "evaluate")
 """Settings that say nothing of what is learnt: where things are, and what is done afterwards."""
 
@@ -29,8 +37,10 @@ def write(opened: Opened, memo: Memo, code: int, wall_seconds: float) -> None:
     """
     state = opened.state
     settings = {name: value for name, value in memo.config.items() if name not in BESIDE}
+    left = code and int(state.step) < opened.config.steps
     told = {
-        "ended": {0: "done", 130: "interrupted", 143: "terminated"}[code],
+        "ended": ENDED[code],
+        **({"go_on": f"nerf train --resume {opened.run}"} if left else {}),
         "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "versions": versions(),
         "device": machine.device(),

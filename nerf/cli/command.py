@@ -6,7 +6,7 @@ import sys
 import jax
 
 from data.errors import InputError
-from nerf import processes
+from nerf import output, processes
 from nerf.cli.parse import MISTAKE, nearest
 from nerf.machine import prepare
 from nerf.processes import life
@@ -34,10 +34,14 @@ COMMANDS = {
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Runs one command and exits: 0 done, 2 a mistake that the user can mend, 130 interrupted."""
+    """Runs one command and exits: 0 done, 2 a mistake that the user can mend, 130 interrupted, 141
+    where nobody reads its output any more."""
+    output.guard()
     line = ""
     try:
         code = _run(sys.argv[1:] if arguments is None else arguments)
+    except SystemExit as end:  # --help
+        code = int(end.code or 0)
     except InputError as error:
         line = str(error)
         if processes.is_first():
@@ -59,11 +63,27 @@ def main(arguments: list[str] | None = None) -> None:
             file=sys.stderr,
         )
         code = MISTAKE
+    except output.ReaderGoneError:
+        code = output.GONE
     except KeyboardInterrupt:
         print("nerf: interrupted", file=sys.stderr)
         code = 130
+    code = _flushed(code)
     life.end(code, line)
     sys.exit(code)
+
+
+def _flushed(code: int) -> int:
+    """The exit code, once what was said is out: a pipe or a file takes it in large pieces."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except output.ReaderGoneError:
+        return code or output.GONE
+    except OSError as error:
+        print(f"nerf: {complaint(error)}", file=sys.stderr)
+        return code or MISTAKE
+    return code
 
 
 def _run(arguments: list[str]) -> int:

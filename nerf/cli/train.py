@@ -13,7 +13,7 @@ import tyro
 from data.errors import InputError
 from data.scene import Scene
 from data.share import Share
-from nerf import devices, footprint, frame, lock, processes, receipt, space
+from nerf import devices, footprint, frame, lock, output, processes, receipt, space
 from nerf import run as folder
 from nerf.checkpoint import Checkpoints, Memo
 from nerf.cli.eval import evaluate_opened
@@ -124,6 +124,7 @@ def train_run(
         scene = footprint.checked(scene, config.data.space)
         processes.by_first(lambda: folder.make(run))
     with ExitStack() as stack:
+        stack.enter_context(output.training())
         processes.by_first(lambda: stack.enter_context(lock.held(run, HELD.format(run=run))))
         life.begin(run, f"start all again with --resume {run}")
         stack.enter_context(explained(config, split, count))

@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from dataclasses import replace
+from signal import SIGHUP, SIGINT, SIGTERM
 from types import SimpleNamespace
 from unittest.mock import patch
 
@@ -49,16 +50,38 @@ def test_a_listener_hears_of_each_step_and_its_pauses_are_no_training(begun, tmp
     np.testing.assert_allclose(np.diff(seconds), seconds[0], err_msg="the pause was counted")
 
 
-def test_a_paused_run_can_be_stopped(begun, tmp_path):
-    """Ctrl-C while a listener keeps the loop waiting: it is asked, and the run is saved."""
+@pytest.mark.parametrize("sent", [(SIGINT,), (SIGTERM, SIGHUP), (SIGHUP, SIGHUP)])
+def test_a_paused_run_can_be_stopped(begun, tmp_path, sent):
+    """A signal while a listener keeps the loop waiting: it is asked, and the run is saved.
+
+    A terminal that is closed sends SIGHUP, and its shell does again; systemd sends SIGTERM first.
+    """
     step, state, checkpoints = begun
 
     def until_stopped(state, told, stopped):
         if told.step == 2:
-            os.kill(os.getpid(), signal.SIGINT)
-            while not stopped():
-                time.sleep(0.01)
+            for number in sent:
+                os.kill(os.getpid(), number)
+                while not stopped():
+                    time.sleep(0.01)
         return 0.0
 
-    assert fit(step, state, Memo({}), tmp_path, checkpoints, [until_stopped]).code == 130
+    code = fit(step, state, Memo({}), tmp_path, checkpoints, [until_stopped]).code
+    assert code == 128 + sent[-1 if sent[0] == SIGHUP else 0]
     assert checkpoints.latest == 2
+    assert signal.getsignal(SIGHUP) == signal.SIG_DFL, "as before"
+
+
+def test_under_nohup_a_run_goes_on(begun, tmp_path):
+    step, state, checkpoints = begun
+
+    def hang_up(state, told, stopped):
+        os.kill(os.getpid(), SIGHUP)
+        return 0.0
+
+    before = signal.signal(SIGHUP, signal.SIG_IGN)
+    try:
+        assert fit(step, state, Memo({}), tmp_path, checkpoints, [hang_up]).code == 0
+    finally:
+        signal.signal(SIGHUP, before)
+    assert checkpoints.latest == 6
