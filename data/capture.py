@@ -34,7 +34,10 @@ def folder(path: Path, downscale: int) -> Folder:
     """
     there = {factor: path / name for name, factor in FACTORS.items() if _holds(path / name)}
     if not there:
-        raise InputError(f"{path}: has no pictures in any of its folders {', '.join(FACTORS)}")
+        raise InputError(
+            f"{path}: has no pictures in any of its folders {', '.join(FACTORS)}"
+            + next(filter(None, (files.lying(path / name) for name in FACTORS)), "")
+        )
     return fitting(path, there, downscale)
 
 

@@ -141,8 +141,14 @@ def listing(folder: Path) -> list[Path]:
 def lying(folder: Path) -> str:
     """How many files of which ending lie in a folder, in words, to go behind what is missing."""
     counts = Counter(f.suffix.lower() for f in listing(folder) if not f.name.startswith("."))
-    files = [f"{count} {ending}" for ending, count in counts.most_common(3) if ending]
-    return f"; {folder} holds {', '.join(files)}" if files else ""
+    common = [(ending, count) for ending, count in counts.most_common(3) if ending]
+    if not common:
+        return ""
+    said = f"; {folder} holds {', '.join(f'{count} {ending}' for ending, count in common)}"
+    unread = [FOREIGN[ending] for ending, _ in common if ending in FOREIGN]
+    return said + (
+        f" ({', '.join(unread)} can't be read: convert to PNG or JPEG)" if unread else ""
+    )
 
 
 def _unread(file: Path) -> str:

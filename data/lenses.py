@@ -167,7 +167,7 @@ def refuse_unknown(holder: dict[str, Any], where: object) -> None:
         masks = "mask" in key.lower() and key != "mask_path"
         bends = LENS.match(key) is not None and key not in KEYS
         if (masks or bends) and not empty(value):
-            known = "mask_path" if masks else ", ".join(sorted(KEYS))
+            known = "mask_path" if masks else ", ".join(sorted(KEYS)) + ", undistort the pictures"
             raise InputError(
                 f"{where}: {key} names a {'mask' if masks else 'lens'} and is not understood; "
                 f"express it by {known}, or drop it if no pixel depends on it"

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from data import forward, npy
+from data import files, forward, npy
 from data.capture import Capture, folder
 from data.errors import InputError
 from data.normalise import moved
@@ -50,7 +50,9 @@ def load(
     found = folder(path, downscale)
     pictures = sorted(filter(is_picture, found.path.iterdir()))
     if not pictures:
-        raise InputError(f"{found.path}: has no pictures, or only in folders within it")
+        raise InputError(
+            f"{found.path}: has no pictures, or only in folders within it{files.lying(found.path)}"
+        )
     lens = _lens(path / LENS)
     table = _read(file, len(pictures), found.path, lens is not None)
     rows = table[:, :-2].reshape(len(table), 3, -1)

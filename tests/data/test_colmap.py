@@ -380,6 +380,9 @@ def test_pictures_are_gone(scene):
     for name in NAMES:
         (scene / "images_2" / name).unlink()
     assert "has no pictures in any of its folders" in refusal(scene)
+    (scene / "images_2" / "0000.heic").write_bytes(b"")
+    assert "holds 1 .heic (HEIC can't be read: convert to PNG or JPEG)" in refusal(scene)
+    (scene / "images_2" / "0000.heic").unlink()
     write_pictures(scene / "images_2", ["other.png"])
     assert "9 of 9 pictures" in refusal(scene)
 
