@@ -59,12 +59,8 @@ class Reel:
             yield self._kept()
 
     def _kept(self) -> list[int]:
-        try:
-            found = json.loads((self.folder / RECEIPT).read_text(encoding="utf-8"))
-            same = found["film"] == self._receipt
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
-            found, same = {}, False
-        if not same:
+        found = _receipt_of(self.folder)
+        if found.get("film") != self._receipt:
             for old in self.folder.iterdir():
                 if old.is_dir():
                     shutil.rmtree(old)
@@ -96,14 +92,26 @@ class Reel:
             ours.remove(self.folder, _is_own)
 
 
+def _receipt_of(folder: Path) -> dict[str, Any]:
+    """What the receipt among some frames holds; nothing if there is none, or a broken one."""
+    try:
+        found = json.loads((folder / RECEIPT).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def _is_own(at: Path) -> bool:
-    """Whether it is what the making of a film leaves among its frames."""
+    """Whether it is what the making of a film leaves among its frames.
+
+    Beside a receipt a frame is known by its name, spoilt or not.
+    """
     if at.is_symlink():
         return False
     if at.is_dir():
         return at.name in write.FOLDERS and write.only_pictures(at)
     if write.PICTURE.fullmatch(at.name):
-        return ours.wrote(at)
+        return ours.wrote(at) or (at.is_file() and "film" in _receipt_of(at.parent))
     return bool(LEFT.fullmatch(at.name))
 
 

@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from unittest.mock import patch
 
 import jax.numpy as jnp
 import pytest
@@ -11,6 +12,7 @@ from PIL import Image
 from data.errors import InputError
 from nerf import checkpoint_folder, log, ours
 from nerf.checkpoint import Checkpoints, Memo
+from nerf.film import reel
 from nerf.opened import open_run
 from nerf.processes import life
 from nerf.state import start
@@ -208,6 +210,17 @@ def test_films_replace_no_pictures_of_others(saved_twice, tmp_path, capsys):
     film = ["render", saved_twice, "--out", out, "--frames", 2, "--resolution", "8x8"]
     assert "holds more than a film's pictures" in mistake(capsys, *film, "--overwrite")
     assert (out / "0001.png").exists()
+
+
+def test_a_spoilt_frame_does_not_bar_its_film(saved_twice, tmp_path):
+    """Beside the receipt it is the film's own, whatever it has become."""
+    film = ["render", saved_twice, "--out", tmp_path / "a.gif", "--frames", 3]
+    film += ["--resolution", "8x8"]
+    with patch.object(reel.Reel, "finish", side_effect=KeyboardInterrupt):
+        assert nerf(*film) == 130
+    (tmp_path / ".a.gif.frames" / "0001.png").write_bytes(b"\x89PNG")
+    assert nerf(*film) == 0
+    assert [p.name for p in tmp_path.iterdir()] == ["a.gif"]
 
 
 def test_frames_are_kept_in_no_folder_of_others(saved_twice, tmp_path, capsys):
