@@ -9,6 +9,7 @@ import jax
 
 from data.errors import InputError
 from nerf.field import Model
+from nerf.opened import trained_config_of
 from nerf.report import settings
 from nerf.report.record import Record, View, read
 from nerf.report.settings import Changed
@@ -62,6 +63,8 @@ def compare(runs: Sequence[Path]) -> Compared:
     for k, place in enumerate(places):
         if place in places[:k]:
             raise InputError(f"{runs[k]}: is named twice; name different runs")
+    for run in runs:
+        trained_config_of(run)  # refuses settings that the run was not trained with
     records = tuple(read(run) for run in runs)
     names = tuple(labels(places))
     protocol = _protocol(records)

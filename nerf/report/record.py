@@ -14,8 +14,8 @@ import numpy as np
 from jaxtyping import Float
 
 from data.errors import InputError
+from nerf import run as folder
 from nerf.config import Config
-from nerf.opened import trained_config_of
 
 PARTS = ("photograph", "rendering", "error", "depth")
 """Pictures of a view that an evaluation writes, in their order."""
@@ -105,7 +105,7 @@ def stems(names: list[str]) -> list[str]:
 
 def read(run: Path) -> Record:
     """The record of a run; InputError if it is none, or was not evaluated."""
-    config = trained_config_of(run)
+    config = folder.config_of(run)
     file = run / "eval" / "metrics.json"
     if not file.is_file():
         raise InputError(f"{run}: not evaluated yet; nerf eval {run} does it")
