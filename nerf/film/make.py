@@ -91,7 +91,7 @@ def make(opened: Opened, scene: Scene, request: Request) -> Made:
     refuse_too_large(width, height)
     size = look.size(width, height)
     write.check_size(request.out, *size)
-    reel = Reel(request.out, receipt(opened, request, views), len(views))
+    reel = Reel(request.out, receipt(opened, request, views), len(views), size)
     with ExitStack() as stack:
         held: list[list[int]] = []
         processes.by_first(lambda: held.append(stack.enter_context(reel.opened())))

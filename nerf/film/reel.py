@@ -7,6 +7,8 @@
 import json
 import re
 import shutil
+import struct
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,6 +21,7 @@ from PIL import Image
 from data.errors import InputError
 from nerf import lock, ours
 from nerf.config import replace_text
+from nerf.console import console
 from nerf.film import write
 
 RECEIPT = "receipt.json"
@@ -32,8 +35,9 @@ LEFT = re.compile(
 class Reel:
     """The frames of a film that is being made."""
 
-    def __init__(self, out: Path, receipt: dict[str, Any], count: int):
-        self._out, self._receipt, self._count = out, receipt, count
+    def __init__(self, out: Path, receipt: dict[str, Any], count: int, size: tuple[int, int]):
+        """A film of `count` frames of one width and height, which its receipt tells from others."""
+        self._out, self._receipt, self._count, self._size = out, receipt, count, size
         self.folder = out.parent / f".{out.name}.frames"
         self._digits = max(4, len(str(count - 1)))
         self.told: dict[str, Any] = {}
@@ -45,9 +49,10 @@ class Reel:
 
     @contextmanager
     def opened(self) -> Iterator[list[int]]:
-        """Makes the folder this film's; gives the frames that it holds already.
+        """Makes the folder this film's; gives the frames that it holds already, each decoded.
 
-        Those of another film go. InputError if it can't be written, or if another process is at it.
+        Those of another film go, and broken ones are told. InputError if it can't be written, or if
+        another process is at it.
         """
         ours.check(self.folder, _is_own)
         try:
@@ -69,7 +74,16 @@ class Reel:
             self._tell()
             return []
         self.told = found.get("told", {})
-        return [k for k in range(self._count) if _whole(self.file(k))]
+        there = [k for k in range(self._count) if self.file(k).exists()]
+        whole = [k for k in there if _is_whole(self.file(k), self._size)]
+        if broken := sorted(set(there) - set(whole)):
+            more = f" and {len(broken) - 1} more" if len(broken) > 1 else ""
+            console.print(
+                f"warning  {self.file(broken[0])}{more}: cut off, changed, or of another size; "
+                "rendered again",
+                markup=False,
+            )
+        return whole
 
     def note(self, **told: Any) -> None:
         """Keeps what was found out for frames to come."""
@@ -115,9 +129,15 @@ def _is_own(at: Path) -> bool:
     return bool(LEFT.fullmatch(at.name))
 
 
-def _whole(file: Path) -> bool:
+def _is_whole(file: Path, size: tuple[int, int]) -> bool:
+    """Whether a frame is what was kept: of this size, each of its sums right, and all decoded."""
     try:
-        with Image.open(file) as picture:
-            return picture.size[0] > 0
-    except (OSError, ValueError):
+        with Image.open(file, formats=("PNG",)) as picture:
+            if picture.size != size or picture.mode != "RGB":
+                return False
+            picture.verify()
+        with Image.open(file, formats=("PNG",)) as picture:
+            picture.load()
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error):
         return False
+    return True

@@ -1,6 +1,7 @@
 """nerf render as a user runs it: what is shown, what is refused, and going on where it ended."""
 
 import contextlib
+import io
 import json
 import signal
 import subprocess
@@ -182,18 +183,44 @@ def test_a_film_that_came_meanwhile_stays_and_no_frame_is_lost(run, tmp_path, ca
     assert [file.name for file in tmp_path.iterdir()] == ["film.gif"]
 
 
-def test_a_broken_frame_and_a_broken_receipt_are_rendered_again(tmp_path):
-    reel = film.reel.Reel(tmp_path / "film", {"a": 1}, 3)
+def flipped(content: bytes) -> bytes:
+    return content[:-30] + bytes([content[-30] ^ 1]) + content[-29:]
+
+
+def another_size(content: bytes) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (6, 4)).save(file, "png")
+    return file.getvalue()
+
+
+BROKEN = {"empty": lambda content: b"", "cut off": lambda content: content[: len(content) // 2]}
+BROKEN |= {"head": lambda content: content[:9], "flipped": flipped, "another size": another_size}
+
+
+@pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
+def test_a_broken_frame_is_rendered_again(tmp_path, broken, capsys):
+    reel = film.reel.Reel(tmp_path / "film", {"a": 1}, 3, (4, 4))
     grey = np.full((4, 4, 3), 99, np.uint8)
     with reel.opened() as kept:
         assert kept == []
         for k in range(3):
             reel.add(k, grey)
-    reel.file(1).write_bytes(b"")
-    with film.reel.Reel(tmp_path / "film", {"a": 1}, 3).opened() as kept:
+    content = reel.file(1).read_bytes()
+    reel.file(1).write_bytes(broken(content))
+    with film.reel.Reel(tmp_path / "film", {"a": 1}, 3, (4, 4)).opened() as kept:
         assert kept == [0, 2]
+    said = f"warning  {reel.file(1)}: cut off, changed, or of another size; rendered again\n"
+    assert capsys.readouterr().out == said
+    reel.add(1, grey)
+    assert reel.file(1).read_bytes() == content
+
+
+def test_frames_with_a_broken_receipt_are_none(tmp_path):
+    reel = film.reel.Reel(tmp_path / "film", {"a": 1}, 1, (4, 4))
+    with reel.opened():
+        reel.add(0, np.full((4, 4, 3), 99, np.uint8))
     (reel.folder / "receipt.json").write_text("{")
-    with film.reel.Reel(tmp_path / "film", {"a": 1}, 3).opened() as kept:
+    with film.reel.Reel(tmp_path / "film", {"a": 1}, 1, (4, 4)).opened() as kept:
         assert kept == []
 
 
@@ -212,11 +239,11 @@ def test_a_receipt_is_of_every_camera_and_its_lens():
 
 
 def test_two_at_one_film(tmp_path):
-    reel = film.reel.Reel(tmp_path / "film", {}, 3)
+    reel = film.reel.Reel(tmp_path / "film", {}, 3, (4, 4))
     with (
         reel.opened(),
         pytest.raises(InputError, match="another process"),
-        film.reel.Reel(tmp_path / "film", {}, 3).opened(),
+        film.reel.Reel(tmp_path / "film", {}, 3, (4, 4)).opened(),
     ):
         pass
 
