@@ -16,7 +16,8 @@ from nerf.config import replace_text
 
 FILE = "frame.json"
 SAME = 1e-4
-"""Difference, relative to the scale and to the motion's size, up to which two frames are one."""
+"""Difference up to which two frames are one: of scales, relative; of axes; and, in scene units, of
+the places of the scene's middle, wherever the files have it."""
 
 
 def keep(scene: Scene, run: Path) -> None:
@@ -37,9 +38,11 @@ def check(scene: Scene, run: Path) -> None:
         raise InputError(f"{file}: can't be read: {error.strerror}") from error
     except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise InputError(f"{file}: is no frame of a run; restore it, or train again") from error
-    size = max(1.0, float(np.abs(scene.motion).max()))
-    moved = float(np.abs(motion - scene.motion).max())
-    if not (abs(scale / scene.scale - 1) < SAME and moved < SAME * size):
+    there = np.asarray(scene.motion, np.float64)
+    R, m = there[:, :3], there[:, 3]
+    turned = float(np.abs(motion[:, :3] - R).max())
+    middle = scale * float(np.abs(motion[:, 3] - motion[:, :3] @ R.T @ m).max())
+    if not (abs(scale / scene.scale - 1) < SAME and turned < SAME and middle < SAME):
         raise InputError(
             f"{run}: was trained with the scene at scale {scale:.5g}; {scene.path} is at "
             f"{scene.scale:.5g} now, or moved: its poses have changed; train again"

@@ -146,11 +146,16 @@ def _lattice(told: Arguments, source: Source, split, frame: Frame) -> None:
                 made = made._replace(faces=made.faces[seen(made, found, cell)])
             made, parts, of = surface.without_dust(made, told.keep)
             mesh = surface.dressed(made, source, frame, cell)
-        whole(told.mesh, lambda file: files.save_mesh(mesh, file))
+        beside = files.write_mesh(mesh, told.mesh)
         console.print(
             f"mesh     {told.mesh}: {len(mesh.vertices):,} vertices, {len(mesh.faces):,} "
             f"triangles, {parts} of {of} parts; {said}"
         )
+        if beside is not None:
+            console.print(
+                f"origin   {beside}: add it to the coordinates in {told.mesh.name}, whose 32 bits "
+                "are too few for the scene's own"
+            )
     if told.grid is not None:
         with _told(source, "grid", 4 * int((sigma > grid.LEAST * at).sum())):
             colour = grid.colours(source, sigma, at, split)

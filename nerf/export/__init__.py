@@ -8,6 +8,7 @@ surface  the mesh: marching cubes, refined, without dust, coloured
 seen     which parts of it the cameras see
 cloud    points with colours and normals
 grid     density and colour on a lattice, as numbers
+origin   coordinates that need more than 32 bits
 files    what is written, where, and what can't be
 html     one page that shows the points without a server
 """

@@ -7,7 +7,8 @@ The points are in the page itself: base64 of four planes one behind another, for
     colours     n x 3 uint8, sRGB
     sizes       n x 1 uint8: smallest * (largest / smallest) ** (value / 255), of `sizes`
 
-and everything else that the page knows is the JSON beside them, `about`. WebGL2 draws them: in
+and everything else that the page knows is the JSON beside them, `about`. All its coordinates are
+from `origin`, which is 0 unless they would need more than 32 bits. WebGL2 draws them: in
 view of each other their discs are blended, so that surfaces come out closed; those of a volume are
 sorted and laid over each other.
 """
@@ -25,6 +26,7 @@ from jaxtyping import Float
 
 from data.scene import Split
 from nerf import paths
+from nerf.export import origin
 from nerf.export.cloud import Cloud
 from nerf.export.source import Frame
 
@@ -75,17 +77,22 @@ def write(file: Path, cloud: Cloud, view: View, name: str, units: str = "units")
 
 def page(cloud: Cloud, view: View, name: str, units: str = "units") -> str:
     """The page as text. `name` is shown as the scene's, `units` as that of lengths."""
+    # WebGL's floats have 32 bits
+    start = origin.local(cloud.points)
+    cloud = cloud._replace(points=cloud.points - start)
+    cameras = view.cameras - np.concatenate([np.zeros((3, 3)), start[:, None]], axis=1)
     about, planes = packed(cloud)
     low, high = np.quantile(cloud.points, [0.02, 0.98], axis=0)
     about |= {
         "name": name,
         "units": units,
         "box": (high - low).tolist(),
-        "centre": view.centre.tolist(),
+        "origin": start.tolist(),
+        "centre": (view.centre - start).tolist(),
         "up": view.up.tolist(),
-        "start": view.start.tolist(),
+        "start": (view.start - start).tolist(),
         "fov": view.fov_y_radians,
-        "cameras": np.round(view.cameras, 6).tolist(),
+        "cameras": np.round(cameras, 6).tolist(),
         "slopes": view.slopes.tolist(),
     }
     told = {
@@ -129,7 +136,7 @@ def unpacked(text: str) -> tuple[dict[str, Any], Cloud]:
     low, high = np.array(about["low"]), np.array(about["high"])
     smallest, largest = about["sizes"]
     return about, Cloud(
-        low + positions / 65535 * (high - low),
+        np.array(about["origin"]) + low + positions / 65535 * (high - low),
         colours,
         normals / 127,
         smallest * (largest / smallest) ** (sizes / 255),

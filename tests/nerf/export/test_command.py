@@ -1,5 +1,6 @@
 """`nerf export` from the command line: files that can be read, and mistakes in one line."""
 
+import json
 import shutil
 from unittest import mock
 
@@ -7,8 +8,12 @@ import numpy as np
 import pytest
 import trimesh
 
+from data.errors import InputError
+from data.scene import Scene
+from nerf import frame
 from nerf.cli import export as command
-from nerf.export import files, html
+from nerf.export import files, html, origin
+from nerf.export.source import Frame
 from tests.nerf.commands import mistake, nerf
 from tests.nerf.export.in_closed_form import away
 
@@ -73,6 +78,97 @@ def test_every_format_holds_the_same_mesh(run, made, tmp_path):
         assert np.abs(colours[:, :3]).max() <= 1
         assert list(other.parent.iterdir()) == [other]
         other.unlink()
+
+
+FAR = np.array([441549.25, 5121946.5, 345.125])
+"""Metres, as in maps: 32 bits have steps of half a metre there."""
+
+
+@pytest.fixture
+def far_away(monkeypatch):
+    """Scenes whose files have their points at FAR from where they are."""
+    of = Frame.of
+
+    def moved(scene):
+        scale, motion = of(scene)
+        R, m = motion[:, :3], motion[:, 3]
+        return Frame(scale, np.column_stack([R, m - R @ FAR]))
+
+    monkeypatch.setattr(Frame, "of", moved)
+
+
+def test_coordinates_of_maps_keep_their_digits(run, made, far_away, tmp_path, capsys):
+    here, out = read(made / "a.ply"), [tmp_path / f"a.{kind}" for kind in ("ply", "obj", "glb")]
+    for file in out:
+        assert nerf("export", run, "--mesh", file, "--resolution", RESOLUTION) == 0
+    said = " ".join(capsys.readouterr().out.replace("\n", " ").split())
+    assert said.count("a.glb.origin.json: add it to the coordinates in a.glb, whose 32 bits") == 1
+    told = json.loads((tmp_path / "a.glb.origin.json").read_text())
+    assert told["file"] == "a.glb" and np.abs(np.array(told["origin"]) - FAR).max() < 3
+    for file in out:
+        mesh = read(file)
+        start = FAR - (told["origin"] if file.suffix == ".glb" else 0)
+        np.testing.assert_allclose(mesh.vertices - start, here.vertices, atol=2e-6)
+        np.testing.assert_array_equal(mesh.faces, here.faces)
+
+
+def test_points_and_pages_of_maps_keep_their_digits(run, made, far_away, tmp_path):
+    points, page = tmp_path / "p.ply", tmp_path / "page.html"
+    assert nerf("export", run, "--points", points, "--html", page, "--count", COUNT) == 0
+    assert b"property double x" in points.read_bytes()[:400]
+    found, here = (np.asarray(trimesh.load(f).vertices) for f in (points, made / "p.ply"))
+    np.testing.assert_allclose(found - FAR, here, atol=2e-6)
+    (about, cloud), (near, other) = (
+        html.unpacked(file.read_text()) for file in (page, made / "page.html")
+    )
+    assert np.abs(np.array(about["origin"]) - FAR).max() < 3 and not any(near["origin"])
+    np.testing.assert_allclose(cloud.points - FAR, other.points, atol=1e-4)
+    for key in ("low", "high", "centre", "start"):
+        np.testing.assert_allclose(about[key], near[key] + FAR - about["origin"], atol=1e-4)
+    here, there = (np.array(told["cameras"])[:, :, 3] for told in (near, about))
+    np.testing.assert_allclose(there, here + FAR - about["origin"], atol=1e-5)
+
+
+def test_a_local_origin_is_replaced_and_removed_with_its_file(tmp_path, capsys):
+    file, beside = tmp_path / "a.glb", tmp_path / "a.glb.origin.json"
+    assert origin.keep(FAR, file) == beside
+    with pytest.raises(InputError, match=r"a\.glb\.origin\.json: exists; add --overwrite"):
+        origin.check(file, overwrite=False)
+    origin.check(file, overwrite=True)
+    assert origin.keep(np.zeros(3), file) is None and not beside.exists()
+    beside.write_text('{"of": "another program"}')
+    with pytest.raises(InputError, match="nerf export did not write it"):
+        origin.check(file, overwrite=True)
+    assert origin.keep(np.zeros(3), file) is None and beside.exists()
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "wanted"),
+    [
+        (-1.5, 1.5, 0),
+        (90, 102, 0),
+        (5e6, 5e6 + 4, 5e6 + 2),
+        (1e9, 1e9 + 0.01, 1e9),
+        (7e7, 7e7, 7e7),
+    ],
+)
+def test_where_32_bits_are_too_few(low, high, wanted):
+    points = np.array([[low, 0.0, 0.0], [high, 0.0, 0.0]])
+    start = origin.local(points)
+    assert origin.far(points) == (wanted != 0) and abs(start[0] - wanted) < 0.011
+    assert not start.any() or high == low or not origin.far(points - start)
+
+
+@pytest.mark.parametrize(("moved", "same"), [(1e-6, True), (0.01, False), (50.0, False)])
+def test_a_run_is_held_to_its_frame_however_far_that_is(tmp_path, moved, same):
+    scene = Scene("far", tmp_path, {}, 0.5, np.column_stack([np.eye(3), -FAR]))
+    frame.keep(scene, tmp_path)
+    scene.motion[1, 3] += moved
+    if same:
+        frame.check(scene, tmp_path)
+    else:
+        with pytest.raises(InputError, match="its poses have changed"):
+            frame.check(scene, tmp_path)
 
 
 def test_points_and_grid_agree_with_the_mesh(made):
@@ -163,7 +259,7 @@ def test_what_was_there_stays_until_the_new_is_whole(run, made, tmp_path, capsys
         file.write_bytes(b"half")
         raise OSError(28, "No space left on device", str(out))
 
-    with mock.patch.object(files, "save_mesh", full):
+    with mock.patch.object(files, "_save", full):
         assert "No space left" in mistake(capsys, "export", run, *told)
     assert out.read_bytes() == there and list(tmp_path.iterdir()) == [out]
     assert nerf("export", run, *told) == 0
