@@ -1,7 +1,8 @@
 """Which part of the pictures the cube [-1, 1]^3 covers: none, where a scene is in other units.
 
 A bounded scene is nothing but its cube. Where the files are in millimetres and the cube is taken
-for metres, no ray meets it: training would learn a background and end without an error.
+for metres, no ray meets it: training would learn a background and end without an error. Where they
+are in kilometres, everything lies in a few of its cells.
 """
 
 import dataclasses
@@ -16,6 +17,8 @@ from nerf import views
 
 FEW = 0.03
 """Fraction of the pixels below which the cube hardly matters to the pictures."""
+CLOSE = 0.05
+"""Where the cube is too large: all cameras stand within this of its middle, scene units."""
 FITTING = 0.37
 """Half side of the cube as a fraction of the cameras' distance in NeRF's own scenes: 1.5 at 4."""
 _ACROSS = 32
@@ -49,30 +52,36 @@ def footprint(scene: Scene) -> Footprint:
 
 
 def warnings(scene: Scene, found: Footprint, flag: str = "--data.bound") -> list[str]:
-    """A line for a footprint below a few per cent; `flag` is the command's for the half side."""
-    if found.mean >= FEW:
-        return []
+    """A line where the cube is too small for the pictures, or far too large for the cameras.
+
+    `flag` is the command's for the half side.
+    """
     poses = np.concatenate([split.poses for split in scene.splits.values()]).astype(np.float64)
     o, ahead = poses[:, :, 3], -poses[:, :, 2]
-    half, away = 1 / scene.scale, float(np.median(np.linalg.norm(o, axis=-1))) / scene.scale
+    away = np.linalg.norm(o, axis=-1)
+    small, large = found.mean < FEW, away.max() < CLOSE
+    if not (small or large):
+        return []
+    half, distance = 1 / scene.scale, float(np.median(away)) / scene.scale
+    cube = f"the cube of half side {half:.4g} (files' units) in which the scene is trained"
+    fitting = float(f"{FITTING * distance:.2g}")
+    other_units = (
+        f"the cameras stand {distance:.4g} from its middle; if the files are in other units, "
+        f"{'kilometres' if large else 'millimetres'} say, give {flag} {fitting:g}, or scale them"
+    )
+    if large:
+        return [f"all cameras stand next to one another in {cube}: {other_units}"]
     covered = f"{found.mean:.2g} of all rays meet" if found.mean else "no ray of any pixel meets"
-    said = f"{covered} the cube of half side {half:.4g} (files' units) that is trained: "
     if np.einsum("na,na->n", ahead, -o).mean() > 0:
-        fitting = float(f"{FITTING * away:.2g}")
-        said += (
-            f"the cameras stand {away:.4g} from its middle; if the files are in other units, "
-            f"millimetres say, give {flag} {fitting:g}, or scale them"
-        )
-    else:
-        said += (
-            "the cameras look away from it; check the poses (another convention of axes?), or note "
-            "the cube in the file (aabb)"
-        )
-    return [said]
+        return [f"{covered} {cube}: {other_units}"]
+    return [
+        f"{covered} {cube}: the cameras look away from it; check the poses (another convention of "
+        "axes?), or note the cube in the file (aabb)"
+    ]
 
 
 def checked(scene: Scene, space: str) -> Scene:
-    """The scene, with a warning where its cube covers little of the pictures.
+    """The scene, with a warning where its cube covers little of the pictures, or is far too large.
 
     InputError where it covers nothing and the `space` is bounded, and so nothing but its cube.
     """

@@ -89,6 +89,13 @@ def test_a_few_per_cent_are_a_warning_of_training(millimetres):
     assert footprint.checked(load(millimetres(1000)), "forward").warnings == ()
 
 
+def test_a_cube_far_too_large_is_told(millimetres):
+    (said,) = footprint.checked(load(millimetres(0.001)), "bounded").warnings
+    assert said.startswith("all cameras stand next to one another in the cube of half side 1.5")
+    assert "kilometres say, give --data.bound 0.0016" in said
+    assert footprint.checked(load(millimetres(0.001), bound=0.0016), "bounded").warnings == ()
+
+
 def test_cameras_that_look_away_are_no_matter_of_units():
     split = around()
     flipped = split.poses.copy()
