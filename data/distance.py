@@ -9,6 +9,7 @@ from PIL import Image
 
 from data import files
 from data.errors import InputError
+from data.regular import regular
 
 
 def distances(folder: Path, split: str = "test") -> Float[np.ndarray, "pictures height width"]:
@@ -31,7 +32,7 @@ def distances(folder: Path, split: str = "test") -> Float[np.ndarray, "pictures 
         where = f"{file}, frame {number}"
         path = files.inside(folder, files.value(frame, "distance_path", str, where), where)
         try:
-            with Image.open(path) as picture:
+            with Image.open(regular(path)) as picture:
                 steps.append(np.asarray(picture, np.uint16))
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             raise InputError(f"{path}: can't be decoded: {error}") from error

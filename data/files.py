@@ -8,6 +8,7 @@ from typing import Any
 
 from data.errors import InputError
 from data.pictures import ENDINGS, FOREIGN, is_picture
+from data.regular import regular
 
 MOST_JSON = 2**28
 """Bytes of a JSON file, some hundred thousand frames: more is not read into memory."""
@@ -16,7 +17,7 @@ MOST_JSON = 2**28
 def read_json(file: Path) -> dict[str, Any]:
     """The object that the file holds."""
     try:
-        if file.stat().st_size > MOST_JSON:
+        if regular(file).stat().st_size > MOST_JSON:
             raise InputError(f"{file}: is larger than {MOST_JSON} bytes; is it a scene's file?")
         meta = json.loads(file.read_text(encoding="utf-8-sig"))
     except json.JSONDecodeError as error:

@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_ty
 import tomli_w
 
 from data.errors import InputError
+from data.regular import regular
 from nerf.memory import bytes_of
 from nerf.whole import replacing
 
@@ -379,7 +380,7 @@ def _numbers(section: Any, prefix: str) -> Iterator[tuple[str, float]]:
 def read(file: Path) -> Config:
     """The defaults, with what the TOML file says in their place."""
     try:
-        told = tomllib.loads(file.read_text(encoding="utf-8"))
+        told = tomllib.loads(regular(file).read_text(encoding="utf-8"))
     except FileNotFoundError:
         near = difflib.get_close_matches(file.name, [p.name for p in file.parent.glob("*.toml")], 1)
         hint = f"; did you mean {file.parent / near[0]}?" if near else ""

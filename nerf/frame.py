@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from data.errors import InputError
+from data.regular import regular
 from data.scene import Scene
 from nerf.config import replace_text
 
@@ -32,7 +33,7 @@ def check(scene: Scene, run: Path) -> None:
     if not file.exists():
         return
     try:
-        told = json.loads(file.read_text(encoding="utf-8"))
+        told = json.loads(regular(file).read_text(encoding="utf-8"))
         scale, motion = float(told["scale"]), np.array(told["motion"], float).reshape(3, 4)
     except OSError as error:
         raise InputError(f"{file}: can't be read: {error.strerror}") from error

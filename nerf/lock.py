@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from data.errors import InputError
+from data.regular import regular
 
 FILE = "lock"
 
@@ -19,7 +20,7 @@ def held(folder: Path, busy: str, wait: Callable[[str], object] | None = None) -
     ends, however that comes about: nothing is left to be cleared away.
     """
     try:
-        file = (folder / FILE).open("a")
+        file = regular(folder / FILE).open("a")
     except OSError as error:
         raise InputError(f"{folder}: can't be written: {error.strerror}") from error
     with file:

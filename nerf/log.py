@@ -12,6 +12,7 @@ from tensorboardX import summary
 from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto.event_pb2 import Event
 
+from data.regular import regular
 from nerf import processes
 from nerf.config import replace_text
 from nerf.console import console
@@ -76,7 +77,7 @@ def metrics_log(run: Path, step: int, seconds: float) -> Iterator[Callable[[Prog
     since = {"seconds": seconds, "rays": 0, "samples": 0}
     file = run / FILE
     if file.exists():  # steps that a killed run took after its last checkpoint are taken again
-        kept = [line for line in file.read_text().splitlines() if _step_of(line) <= step]
+        kept = [line for line in regular(file).read_text().splitlines() if _step_of(line) <= step]
         replace_text(file, "".join(f"{line}\n" for line in kept))
     board, failed = Board(run / BOARD), False
 

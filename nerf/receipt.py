@@ -11,6 +11,7 @@ from typing import Any
 import jax
 
 from data.errors import InputError
+from data.regular import regular
 from nerf import digest, machine, memory
 from nerf.checkpoint import Memo, named
 from nerf.config import replace_text
@@ -81,7 +82,7 @@ def read(run: Path) -> dict[str, Any] | None:
     InputError if it can't be read.
     """
     try:
-        told = json.loads((run / FILE).read_text(encoding="utf-8"))
+        told = json.loads(regular(run / FILE).read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError, RecursionError):
         return None
     except OSError as error:

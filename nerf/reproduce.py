@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from data.errors import InputError
+from data.regular import regular
 from nerf import receipt
 from nerf import run as folder
 from nerf.checkpoint import named
@@ -94,7 +95,7 @@ def _curves(run: Path, again: Path) -> Line:
 
 def _losses(run: Path) -> dict[int, float]:
     losses = {}
-    for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines():
+    for line in regular(run / "metrics.jsonl").read_text(encoding="utf-8").splitlines():
         try:
             row = json.loads(line)
             losses[int(row["step"])] = float(row["loss"])

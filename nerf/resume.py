@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from data.errors import InputError
+from data.regular import regular
 from data.scene import Split
 from nerf import changes, digest, processes
 from nerf.checkpoint import Checkpoints, Memo
@@ -86,7 +87,7 @@ def _of_data(split: Split, run: Path, memo: Memo) -> list[str]:
     if digest.of_all(now) == memo.data:
         return []
     try:
-        before = json.loads((run / DATA).read_text(encoding="utf-8"))
+        before = json.loads(regular(run / DATA).read_text(encoding="utf-8"))
         named = changes.of_pictures(before, now)
     except (OSError, ValueError, TypeError, AttributeError):
         named = []

@@ -19,6 +19,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from data.errors import InputError
+from data.regular import regular
 from nerf import lock, ours
 from nerf.config import replace_text
 from nerf.console import console
@@ -109,7 +110,7 @@ class Reel:
 def _receipt_of(folder: Path) -> dict[str, Any]:
     """What the receipt among some frames holds; nothing if there is none, or a broken one."""
     try:
-        found = json.loads((folder / RECEIPT).read_text(encoding="utf-8"))
+        found = json.loads(regular(folder / RECEIPT).read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
@@ -132,7 +133,7 @@ def _is_own(at: Path) -> bool:
 def _is_whole(file: Path, size: tuple[int, int]) -> bool:
     """Whether a frame is what was kept: of this size, each of its sums right, and all decoded."""
     try:
-        with Image.open(file, formats=("PNG",)) as picture:
+        with Image.open(regular(file), formats=("PNG",)) as picture:
             if picture.size != size or picture.mode != "RGB":
                 return False
             picture.verify()

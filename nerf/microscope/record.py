@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from data.errors import InputError
+from data.regular import regular
 from data.scene import Split
 from nerf.config import replace_text
 from nerf.console import console
@@ -177,9 +178,9 @@ def _last_step(file: Path) -> int:
 
 def _lines(file: Path) -> list[str]:
     """The lines of a file, but for a last one that is no JSON: there a run was killed."""
-    if not file.is_file():
+    if not file.exists():
         return []
-    rows = file.read_text(encoding="utf-8", errors="replace").splitlines()
+    rows = regular(file).read_text(encoding="utf-8", errors="replace").splitlines()
     try:
         if rows:
             json.loads(rows[-1])

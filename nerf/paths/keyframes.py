@@ -20,6 +20,7 @@ import numpy as np
 from jaxtyping import Float
 
 from data.errors import InputError
+from data.regular import regular
 from data.scene import Scene
 from nerf.config import replace_text
 from nerf.paths.track import Easing, Keyframe, through
@@ -209,7 +210,7 @@ def _motion(file: Path, name: str, told: Any) -> Float[np.ndarray, "3 4"]:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        told = json.loads(file.read_text(encoding="utf-8"))
+        told = json.loads(regular(file).read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{file}: can't be read: {error.strerror}") from error
     except ValueError as error:

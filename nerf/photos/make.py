@@ -102,7 +102,7 @@ def _check_out(source: Path, out: Path, overwrite: bool) -> bool:
 def _placed(out: Path) -> set[str]:
     """The names of the images that an earlier call has put into a scene."""
     try:
-        told = json.loads((out / "transforms.json").read_text(encoding="utf-8"))
+        told = json.loads(regular(out / "transforms.json").read_text(encoding="utf-8"))
         if told["made_by"] != transforms.MADE_BY:
             return set()
         return {frame["file_path"].removeprefix("images/") for frame in told["frames"]}

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Float
 
 from data.errors import InputError
+from data.regular import regular
 from nerf import run as folder
 from nerf.config import Config
 
@@ -151,7 +152,7 @@ def curve(file: Path) -> Curve:
 
 def _json(file: Path) -> Any:
     try:
-        return _parsed(file.read_text(encoding="utf-8"))
+        return _parsed(regular(file).read_text(encoding="utf-8"))
     except (FileNotFoundError, UnicodeDecodeError):
         return None
     except OSError as error:

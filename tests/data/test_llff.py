@@ -1,6 +1,7 @@
 """The LLFF loader: axes, scale, sizes, and how it refuses what is broken."""
 
 import math
+import os
 import tracemalloc
 
 import numpy as np
@@ -163,6 +164,12 @@ def test_dynamic_masks_are_no_pictures(scene):
         Image.new("L", (16, 12), 0 if k else 1).save(scene / f"images_8/dynamic_mask_{k:02}.png")
     splits = load(scene).splits
     assert not splits["test"].masks[0].any() and splits["train"].masks.all()
+
+
+def test_a_pipe_in_the_place_of_a_picture(scene):
+    (scene / "images_8/03.png").unlink()
+    os.mkfifo(scene / "images_8/03.png")
+    assert "03.png: is a pipe; put a regular file there" in refusal(scene)
 
 
 def test_real_fern(real_data):
