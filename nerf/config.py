@@ -385,7 +385,9 @@ def read(file: Path) -> Config:
         near = difflib.get_close_matches(file.name, [p.name for p in file.parent.glob("*.toml")], 1)
         hint = f"; did you mean {file.parent / near[0]}?" if near else ""
         raise InputError(f"{file}: no such file{hint}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+    except OSError as error:
+        raise InputError(f"{file}: can't be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{file}: not a TOML file: {error}") from error
     return check(_filled(Config(), told, str(file), ""))
 

@@ -43,7 +43,10 @@ def whole(file: Path, write: Callable[[Path], object]) -> None:
 @contextmanager
 def replacing(file: Path, part: Path) -> Iterator[Path]:
     """Lets `part` be written, which then takes the place of `file`; as `whole`, without a folder of
-    its own. A process that is killed leaves `part`, and the next one writes over it."""
+    its own. A process that is killed leaves `part`, and the next one writes over it; InputError
+    where that is a link, or no file."""
+    if part.is_symlink() or (part.exists() and not part.is_file()):
+        raise InputError(f"{part}: is in the way of {file.name}, and no file; move it elsewhere")
     with naming(file, instead=True):
         try:
             yield part

@@ -208,7 +208,10 @@ def test_a_checkpoint_without_permission_stays(saved_twice, tmp_path, which, cap
     assert int(open_run(copy).state.step) == 40
 
 
-@pytest.mark.parametrize(("file", "command"), [("frame.json", "eval"), ("run.json", "reproduce")])
+@pytest.mark.parametrize(
+    ("file", "command"),
+    [("frame.json", "eval"), ("run.json", "reproduce"), ("config.toml", "eval")],
+)
 def test_a_run_s_file_without_permission_is_not_taken_for_gone(
     saved_twice, tmp_path, file, command, capsys
 ):

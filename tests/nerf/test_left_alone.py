@@ -12,6 +12,7 @@ from PIL import Image
 from data.errors import InputError
 from nerf import checkpoint_folder, log, ours
 from nerf.checkpoint import Checkpoints, Memo
+from nerf.config import replace_text
 from nerf.film import reel
 from nerf.opened import open_run
 from nerf.processes import life
@@ -210,6 +211,17 @@ def test_films_replace_no_pictures_of_others(saved_twice, tmp_path, capsys):
     film = ["render", saved_twice, "--out", out, "--frames", 2, "--resolution", "8x8"]
     assert "holds more than a film's pictures" in mistake(capsys, *film, "--overwrite")
     assert (out / "0001.png").exists()
+
+
+@pytest.mark.parametrize("what", ["link", "folder"])
+def test_nothing_is_written_through_a_link(tmp_path, what):
+    """The name under which a file is written before it has its own."""
+    theirs, part = tmp_path / "theirs", tmp_path / ".run.json.new"
+    theirs.write_text("years of work")
+    part.symlink_to(theirs) if what == "link" else part.mkdir()
+    with pytest.raises(InputError, match=r"\.run\.json\.new: is in the way of run\.json"):
+        replace_text(tmp_path / "run.json", "{}")
+    assert theirs.read_text() == "years of work" and not (tmp_path / "run.json").exists()
 
 
 def test_a_spoilt_frame_does_not_bar_its_film(saved_twice, tmp_path):

@@ -80,6 +80,7 @@ WHITE = ('background = "white"', 'background = "black"', "data.background was wh
         (WHITE, ("microscope", "--pixel", "3,3", "--film", "b.gif")),
         (DENSITY, ("view", "--port", 0)),
         (DENSITY, ("check",)),
+        (DENSITY, ("reproduce",)),
     ],
     ids=lambda given: "-".join(map(str, given[:4:3])) if isinstance(given, tuple) else None,
 )

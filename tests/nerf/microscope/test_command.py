@@ -88,13 +88,12 @@ def test_half_a_line_of_a_killed_run_is_cut_off(other, tmp_path, capsys):
     assert "were recorded: it has none" in mistake(capsys, *look)
 
 
-def test_a_film_is_over_the_background_of_training(other, tmp_path):
+def test_a_film_is_over_the_background_of_training(tmp_path):
     given, grey = [], np.full((8, 8, 3), 9, np.uint8)
-    config = other / "config.toml"
-    config.write_text(config.read_text().replace('background = "white"', 'background = "black"'))
-    assert 'background = "black"' in config.read_text()
-    folder = tmp_path / "film"
-    look = "microscope", other, "--view", 3, "--pixel", "20,30", "--film", folder
+    black, folder = tmp_path / "black", tmp_path / "film"
+    told = "--steps", 2, "--record-ray", RAY, "--data.background", "black"
+    assert nerf("train", *TINY, "--run", black, *told) == 0
+    look = "microscope", black, "--view", 3, "--pixel", "20,30", "--film", folder
     drawn = lambda _, picture, *more: given.append(picture) or grey  # noqa: E731
     with mock.patch.object(record, "drawn", drawn):
         assert nerf(*look) == 0
