@@ -24,7 +24,7 @@ from nerf.reach import reached
 from nerf.render import BACKGROUNDS, Renderer
 from nerf.report import receipt
 from nerf.report.record import PARTS, stems
-from nerf.whole import naming, whole
+from nerf.whole import naming, replacing
 
 BACKGROUND = "white"
 """What the benchmarks of the field lay transparent pixels over."""
@@ -120,7 +120,8 @@ def evaluate(
             seen.update(quantised(_photograph(split, view)).tobytes())
         some = files[:: max(1, len(views) // SHOWN)][:SHOWN]
         strips = [imageio.v2.imread(fresh / f"{stem}.png") for stem in some]
-        whole(out / "overview.png", lambda file: save(np.concatenate(strips), file))
+        with replacing(out / "overview.png", out / ".overview.png.new") as part:
+            save(np.concatenate(strips), part)
         ours.remove(out / "views", _is_own)  # of an evaluation before, of other views perhaps
         fresh.replace(out / "views")
         receipt.write(

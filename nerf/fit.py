@@ -1,6 +1,8 @@
 """A run of training, from the step that it is at to its end: what is logged, saved, begun again."""
 
+import errno
 import math
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -18,6 +20,7 @@ from nerf.run import CONFIG
 from nerf.state import TrainState, start
 from nerf.step import Gap, Step
 from nerf.train import Progress, train
+from nerf.whole import free
 
 GAP_WORTH_A_LINE = 1e-3
 """Difference of the two gradients, relative, from which on it is said at once."""
@@ -78,8 +81,9 @@ def fit(
         if not checkpoints.steps:  # something to go back to, whatever comes
             failed = checkpoints.save(state, memo) or checkpoints.finish()
             if failed:
+                mend = _mend(failed, run)
                 raise InputError(
-                    f"{run}: no checkpoint can be written: {failed}; make room, start anew"
+                    f"{run}: no checkpoint can be written: {failed}; {mend}, start anew"
                 )
         while True:
             ended = _until_it_ends(
@@ -96,9 +100,10 @@ def fit(
         if failed or checkpoints.latest != told.step:
             failed = checkpoints.save(ended.state, memo) or checkpoints.finish()
         if failed:
+            mend = _mend(failed, run)
             raise InputError(
                 f"{run}, step {told.step}: could not be saved: {failed}; the checkpoint of step "
-                f"{checkpoints.latest} is kept: mend that, then nerf train --resume {run}"
+                f"{checkpoints.latest} is kept: {mend}, then nerf train --resume {run}"
             )
     if ended.code:
         output.say(f"stopped at step {told.step}, saved; go on with: nerf train --resume {run}")
@@ -247,6 +252,11 @@ def _given_up(run: Path, told: Progress, kind: str, seeds: Sequence[int], over: 
         f"{bias} field.density_bias, lower training.learning_rate, or see that data.bound holds "
         f"the scene; to train it regardless: --resume {run} --training.restarts 0"
     )
+
+
+def _mend(failed: str, run: Path) -> str:
+    """What lets a state be saved that could not be, and how much room a full disk has left."""
+    return f"make room{free(run)}" if os.strerror(errno.ENOSPC) in failed else "mend that"
 
 
 def _in_words(gap: Gap, step: int) -> str:

@@ -1,7 +1,9 @@
 """What a run writes of its steps: lines of metrics.jsonl, and TensorBoard events."""
 
+import errno
 import json
 import math
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -106,8 +108,7 @@ def metrics_log(run: Path, step: int, seconds: float) -> Iterator[Callable[[Prog
             scalars["gap"] = told.gap.relative
         since.update(seconds=told.seconds, rays=0, samples=0)
         try:
-            with file.open("a", encoding="utf-8") as lines:
-                lines.write(json.dumps(row) + "\n")
+            _add(file, json.dumps(row) + "\n")
             board.add(told.step, scalars)
         except OSError as error:
             if not failed:
@@ -121,6 +122,19 @@ def metrics_log(run: Path, step: int, seconds: float) -> Iterator[Callable[[Prog
             board.close()
         except OSError as error:
             console.print(f"warning  {run / BOARD}: {error}")
+
+
+def _add(file: Path, line: str) -> None:
+    """Adds a line, whole or not at all: after a part of one the next would be lost too."""
+    with file.open("ab", buffering=0) as lines:
+        before = lines.tell()
+        try:
+            content = line.encode()
+            if lines.write(content) < len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file))
+        except OSError:
+            lines.truncate(before)
+            raise
 
 
 def _step_of(line: str) -> float:

@@ -47,6 +47,25 @@ def training() -> Iterator[None]:
         _state.training = _state.gone = False
 
 
+@contextmanager
+def hangup() -> Iterator[None]:
+    """Lets SIGHUP, of a terminal that is closed, end a command as an exception does: what it has
+    begun to write is cleared away. Where the signal is ignored, as under `nohup`, it stays so."""
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_DFL:
+        yield
+        return
+
+    def end(number, frame):
+        signal.signal(number, signal.SIG_IGN)  # the shell sends it once more
+        raise SystemExit(128 + number)
+
+    signal.signal(signal.SIGHUP, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 class _Raw(io.FileIO):
     """A descriptor that drops what can't be written."""
 

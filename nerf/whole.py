@@ -83,7 +83,7 @@ def complaint(error: OSError) -> str:
     if not error.filename:
         return one_line(reason)
     file = os.fsdecode(error.filename) if not isinstance(error.filename, int) else "a file"
-    room = free(Path(file)) if error.errno == errno.ENOSPC else ""
+    room = f"{free(Path(file))}; make room" if error.errno == errno.ENOSPC else ""
     return one_line(f"{file}: {reason}{room}")
 
 
@@ -95,7 +95,7 @@ def free(at: Path) -> str:
         usage = shutil.disk_usage(at)
     except OSError:
         return ""
-    return f" ({usage.free / 1e6:,.1f} MB free of {usage.total / 1e6:,.0f} MB); make room"
+    return f" ({usage.free / 1e6:,.1f} MB free of {usage.total / 1e6:,.0f} MB)"
 
 
 def _flush(at: Path) -> None:

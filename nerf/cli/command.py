@@ -39,8 +39,9 @@ def main(arguments: list[str] | None = None) -> None:
     output.guard()
     line = ""
     try:
-        code = _run(sys.argv[1:] if arguments is None else arguments)
-    except SystemExit as end:  # --help
+        with output.hangup():
+            code = _run(sys.argv[1:] if arguments is None else arguments)
+    except SystemExit as end:  # --help, or a terminal that is closed
         code = int(end.code or 0)
     except InputError as error:
         line = str(error)

@@ -123,7 +123,7 @@ def assemble(
         put(part, out)
     except (OSError, ValueError) as error:
         reason = (str(error).strip() or "no reason given").splitlines()[-1][-160:]
-        room = free(out) if os.strerror(errno.ENOSPC) in reason else ""
+        room = f"{free(out)}; make room" if os.strerror(errno.ENOSPC) in reason else ""
         with suppress(OSError):  # what there is of it takes the room that it lacked
             part.unlink(missing_ok=True)
         raise InputError(f"{out}: could not be written: {reason}{room}") from error

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from data.errors import InputError
-from nerf import lock
+from nerf import lock, log
 from nerf.config import replace_text
 from nerf.film.write import assemble, save_png
 from nerf.whole import whole
@@ -97,6 +97,18 @@ def test_a_film_of_which_the_disk_takes_a_part_is_none(tmp_path):
             assemble(files, out, 4, overwrite=True)
         assert out.read_bytes() == b"an older film"
         assert sorted(files[0].parent.iterdir()) == files
+
+
+def test_a_line_that_the_disk_takes_a_part_of_is_taken_back(tmp_path):
+    """The next would be added to it, and neither could be read."""
+    with small_disk(tmp_path / "disk", "1m") as disk:
+        file = disk / "metrics.jsonl"
+        file.write_text("x" * 3999 + "\n")  # 96 bytes are left in its last block
+        fill(disk, 0)
+        with pytest.raises(OSError, match="o space left on device"):
+            log._add(file, "y" * 200 + "\n")
+        log._add(file, "z" * 50 + "\n")
+        assert file.read_text() == "x" * 3999 + "\n" + "z" * 50 + "\n"
 
 
 def test_two_evaluations_of_one_run_take_turns(saved_twice, tmp_path, capsys, monkeypatch):

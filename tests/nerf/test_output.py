@@ -1,6 +1,7 @@
 """A reader that goes away: what commands and runs of training do then, and what is still said."""
 
 import os
+import signal
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ import pytest
 
 from nerf import output, receipt
 from nerf.checkpoint import Checkpoints
+from nerf.film.reel import Reel
 from tests.nerf.commands import CPU, TINY, command, nerf
 
 
@@ -60,3 +62,23 @@ def test_output_into_a_file_on_a_full_disk(train, tmp_path, capsys):
             assert nerf(*(rest if train else ["scenes"])) == (0 if train else 2)
     said = capsys.readouterr().err
     assert said.count("\n") == 1 and "o space left on device" in said
+
+
+def test_a_closed_terminal_ends_a_film_and_its_frames_are_kept(saved_twice, tmp_path, capsys):
+    """The shell sends SIGHUP once more; what is being written is cleared away meanwhile."""
+    out, add = tmp_path / "a.gif", Reel.add
+
+    def hang_up(self, frame, picture):
+        add(self, frame, picture)
+        try:
+            os.kill(os.getpid(), signal.SIGHUP)
+        finally:
+            os.kill(os.getpid(), signal.SIGHUP)
+
+    film = ["render", saved_twice, "--out", out, "--frames", 2, "--resolution", "8x8"]
+    with patch.object(Reel, "add", hang_up):
+        assert nerf(*film) == 129
+    assert signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
+    assert nerf(*film) == 0
+    assert "kept 1 of 2 frames" in capsys.readouterr().out
+    assert [file.name for file in tmp_path.iterdir()] == ["a.gif"]
