@@ -29,7 +29,7 @@ BLENDERNERF = ("images_train/", "images_test/")
 
 def recognises(path: Path) -> bool:
     """Whether the folder holds a scene in this format."""
-    return (path / "transforms_train.json").is_file()
+    return files.is_file(path / "transforms_train.json")
 
 
 def load(
@@ -40,7 +40,7 @@ def load(
     share: Share,
 ) -> Scene:
     """The scene in folder `path`; see `data.load`."""
-    present = [name for name in SPLITS if (path / f"transforms_{name}.json").is_file()]
+    present = [name for name in SPLITS if files.is_file(path / f"transforms_{name}.json")]
     for name in wanted or ():
         if name not in present:
             raise InputError(f"{path}: has no split {name!r}; it has {', '.join(present)}")

@@ -167,8 +167,11 @@ def bare(name: str) -> str:
 
 
 def is_file(path: Path) -> bool:
-    """Whether there is such a file; a name that no system allows names none."""
+    """Whether there is such a file; a name that no system allows names none, nor does a folder.
+
+    InputError for a pipe, a device or a socket, which would be said to be missing.
+    """
     try:
-        return path.is_file()
+        return not path.is_dir() and regular(path).is_file()
     except (OSError, ValueError):
         return False

@@ -32,7 +32,7 @@ LENS = "hwf_cxcy.npy"
 
 def recognises(path: Path) -> bool:
     """Whether the folder holds a scene in this format."""
-    return (path / "poses_bounds.npy").is_file()
+    return files.is_file(path / "poses_bounds.npy")
 
 
 def load(

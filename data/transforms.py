@@ -21,7 +21,7 @@ SPLITS = ("train", "val", "test")
 
 def recognises(path: Path) -> bool:
     """Whether the folder holds a scene in this format."""
-    return (path / "transforms.json").is_file()
+    return files.is_file(path / "transforms.json")
 
 
 def load(

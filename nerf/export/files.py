@@ -1,5 +1,6 @@
 """Files that an export writes: what they may be called, and what is in them."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +70,15 @@ def _save(mesh: Mesh, file: Path) -> None:
         vertex_colors=mesh.colours,
         process=False,
     )
-    said: Any = made.export(file_type=kind, include_normals=True)
+    more = {"digits": _digits(mesh)} if kind == "obj" else {}
+    said: Any = made.export(file_type=kind, include_normals=True, **more)  # type: ignore[arg-type]
     file.write_bytes(said if isinstance(said, bytes) else said.encode())
+
+
+def _digits(mesh: Mesh) -> int:
+    """Behind the point, for a millionth of the extent; eight at least, for normals."""
+    extent = float(np.ptp(mesh.vertices, axis=0).max())
+    return max(8, 6 - math.floor(math.log10(extent))) if extent > 0 else 8
 
 
 def save_points(cloud: Cloud, file: Path) -> None:

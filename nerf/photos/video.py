@@ -60,8 +60,9 @@ def colours(video: Path) -> Colours:
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-nostdin", "-i", _named(video)]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     header = done.stderr.decode(errors="replace")
-    # Video: h264 (High), yuv420p(tv, bt709/bt709/bt709, progressive), 1280x720 [SAR 1:1 DAR 16:9],
-    found = re.search(r": Video: .*?, \w+(?:\(([^)]*)\))?, \d+x(\d+)", header)
+    # Stream #0:0: Video: h264 (High), yuv420p(tv, bt709/bt709/bt709, progressive), 1280x720
+    line = r"^ *Stream #0:[^\n]*?: Video: [^\n]*?, \w+(?:\(([^)]*)\))?, \d+x(\d+)"
+    found = re.search(line, header, re.MULTILINE)
     if found is None:
         raise InputError(f"{video}: {_NOT_A_VIDEO}")
     matrix = transfer = None

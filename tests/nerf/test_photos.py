@@ -179,6 +179,14 @@ def test_frames_have_the_colours_that_were_filmed(tmp_path, size, matrix, depth,
         assert np.abs(middles(np.asarray(frame)) - COLOURS).max() <= 5
 
 
+def test_a_title_says_nothing_of_colours(tmp_path):
+    file, titled = filmed(tmp_path / "a.mp4", (64, 48), "format=yuv420p"), tmp_path / "b.mp4"
+    title = "title=x: Video: a, yuv420p(tv, bt2020nc/a/smpte2084), 3x4"
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", file, "-c", "copy"]
+    subprocess.run([*command, "-metadata", title, titled], check=True)
+    assert video.colours(titled) == video.colours(file) and video.colours(file).lines == 48
+
+
 def test_colours_that_are_not_converted_are_refused(tmp_path):
     file = filmed(tmp_path / "film.mp4", (64, 48), "format=yuv420p,setparams=colorspace=ycgco")
     with pytest.raises(InputError, match=r"stores its colours as ycgco, .* convert the video"):

@@ -10,6 +10,7 @@ import pytest
 from data.distance import distances
 from data.errors import InputError
 from data.files import read_json
+from data.load import load
 from nerf.reproduce import _losses
 from tests.nerf.commands import mistake
 
@@ -73,6 +74,16 @@ def test_the_log_of_a_run(tmp_path):
     pipe(tmp_path / "metrics.jsonl")
     with pytest.raises(InputError, match=SAID):
         _losses(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name", ["transforms.json", "transforms_train.json", "poses_bounds.npy", "sparse/0/cameras.bin"]
+)
+def test_the_file_that_a_scene_is_known_by(tmp_path, name):
+    (tmp_path / "sparse/0").mkdir(parents=True)
+    pipe(tmp_path / name)
+    with pytest.raises(InputError, match=f"{name}: {SAID}"):
+        load(tmp_path)
 
 
 def test_files_of_a_scene(tmp_path):

@@ -14,6 +14,7 @@ from nerf import frame
 from nerf.cli import export as command
 from nerf.export import files, html, origin
 from nerf.export.source import Frame
+from nerf.export.surface import Mesh
 from tests.nerf.commands import mistake, nerf
 from tests.nerf.export.in_closed_form import away
 
@@ -110,6 +111,15 @@ def test_coordinates_of_maps_keep_their_digits(run, made, far_away, tmp_path, ca
         start = FAR - (told["origin"] if file.suffix == ".glb" else 0)
         np.testing.assert_allclose(mesh.vertices - start, here.vertices, atol=2e-6)
         np.testing.assert_array_equal(mesh.faces, here.faces)
+
+
+def test_small_units_keep_their_digits_too(tmp_path):
+    v = 1e-7 * np.random.default_rng(0).random((30, 3))
+    faces, normals = np.arange(30).reshape(10, 3), np.tile([0.0, 0.0, 1.0], (30, 1))
+    mesh = Mesh(v, faces, normals, np.zeros((30, 3), np.uint8))
+    for kind in ("obj", "ply", "glb"):
+        files.write_mesh(mesh, tmp_path / f"a.{kind}")
+        np.testing.assert_allclose(read(tmp_path / f"a.{kind}").vertices, v, atol=2e-13)
 
 
 def test_points_and_pages_of_maps_keep_their_digits(run, made, far_away, tmp_path):
