@@ -1,7 +1,9 @@
 """What the page's panel holds: what to show, of which box, through which photograph's camera."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from data.errors import InputError
 from data.scene import Camera
 from nerf.viewer import crop, modes, photographs
 from nerf.viewer.crop import Box
@@ -94,7 +96,7 @@ class Controls:
         self._frame = gui.add_markdown("")
 
         def choose() -> None:
-            before, page.mode = page.mode, mode.value
+            before, page.mode = page.mode, one_of(modes.MODES, mode.value)
             self.said_scale(mode.value, None)
             if mode.value == "error" and page.photograph is None:
                 page.go_to(photographs.nearest(page.live.split, page.window.pose))
@@ -104,8 +106,9 @@ class Controls:
                 page.draw()
 
         def change() -> None:
-            page.background = background.value
-            page.longest = None if side.value == AUTOMATIC else int(side.value.split()[0])
+            page.background = one_of(("white", "black"), background.value)
+            chosen = one_of((AUTOMATIC, *(f"{side} pixels" for side in SIDES)), side.value)
+            page.longest = None if chosen == AUTOMATIC else int(chosen.split()[0])
             page.look()
 
         mode.on_update(page.guarded(choose))
@@ -167,17 +170,27 @@ class Controls:
         gui.add_markdown(f"{count} of {len(split)} cameras; click one to look through it.")
 
         def slide() -> None:
-            page.wipe = float(wipe.value)
+            page.wipe = min(max(float(wipe.value), 0.0), 1.0)
             if page.photograph is None and page.wipe > 0:
                 page.go_to(photographs.nearest(page.live.split, page.window.pose))
             page.draw()
 
-        go.on_click(page.guarded(lambda: page.go_to(int(self._number.value))))
+        def go_to() -> None:
+            page.go_to(min(max(int(self._number.value), 0), len(split) - 1))
+
+        go.on_click(page.guarded(go_to))
         near.on_click(
             page.guarded(lambda: page.go_to(photographs.nearest(split, page.window.pose)))
         )
         wipe.on_update(page.guarded(slide))
         cameras.on_update(page.guarded(lambda: page.overlays.show_cameras(cameras.value)))
+
+
+def one_of(known: Sequence[str], chosen: Any) -> str:
+    """A choice of a client; InputError for one that it was not given."""
+    if chosen not in known:
+        raise InputError(f"{str(chosen)[:40]!r} is none of {', '.join(known)}")
+    return chosen
 
 
 def plain(text: str) -> str:

@@ -12,13 +12,17 @@ import viser
 from viser import _messages
 
 from nerf.viewer.addresses import is_loopback
+from nerf.viewer.complaints import Complaints
+from nerf.viewer.messages import filtered
 
 REFUSED = 1008
 """Websocket close code: policy."""
 
 
-def guard(server: viser.ViserServer, host: str) -> None:
+def guard(server: viser.ViserServer, host: str, complaints: Complaints) -> None:
     """Refuses websockets of other sites' pages, and all requests to open the viewer to the world.
+
+    Malformed messages are dropped, see `nerf.viewer.messages`.
 
     viser has no switch for either in 1.1: this goes by its connections.
     """
@@ -33,6 +37,8 @@ def guard(server: viser.ViserServer, host: str) -> None:
             asked.headers.get("Origin"), asked.headers.get("Host"), host
         ):
             await connection.close(REFUSED, "another site's page")
+            return
+        filtered(connection, complaints)
 
     sockets.on_client_connect(check)
     for kind in (_messages.ShareUrlRequest, _messages.ShareUrlDisconnect):

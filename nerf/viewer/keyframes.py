@@ -68,7 +68,7 @@ class Path:
             return
         if not self.keys:
             raise InputError("no keyframe is set: add a view first")
-        seconds = float(self._seconds.value)
+        seconds = self._length
         track = through(self.keys, self._closed.value)
         film = track.keyframes(max(2, round(RATE * seconds)), self._easing.value)
         self._playing.set()
@@ -129,10 +129,15 @@ class Path:
             split.width,
             split.height,
             FPS,
-            float(self._seconds.value),
+            self._length,
             self._closed.value,
             self._easing.value,
         )
+
+    @property
+    def _length(self) -> float:
+        """Seconds of the film, whatever a client sends."""
+        return min(max(float(self._seconds.value), 0.5), 600.0)
 
     def _tell(self) -> None:
         count = len(self.keys)

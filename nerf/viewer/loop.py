@@ -67,7 +67,7 @@ class Loop:
             self._stopped = True
             self._changed.notify()
         if self._thread.is_alive():
-            self._thread.join(timeout=10)
+            self._thread.join(timeout=3)  # a daemon: the process may end without it
 
     def enter(self, watcher: Watcher) -> None:
         """Serves one more."""

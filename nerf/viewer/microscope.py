@@ -102,6 +102,7 @@ class Ray:
         snapshot = page.shown
         if snapshot is None:
             return
+        at = min(max(at[0], 0.0), 1.0), min(max(at[1], 0.0), 1.0)
         # what is cut away is not met
         snapshot = snapshot._replace(grid=page.loop.grid(snapshot, page.box))
         number = page.photograph

@@ -10,9 +10,9 @@ from jaxtyping import Float
 
 from data.scene import Camera
 from nerf import paths
-from nerf.console import console
 from nerf.pictures import quantised
 from nerf.viewer import crop, modes, photographs, poses
+from nerf.viewer.complaints import Complaints
 from nerf.viewer.controls import Controls
 from nerf.viewer.frames import Frame
 from nerf.viewer.keyframes import Path
@@ -38,10 +38,17 @@ class Page:
     """What one client sees, and what it asks for."""
 
     def __init__(
-        self, client: viser.ClientHandle, live: Live, loop: Loop, bench: Bench, local: bool
+        self,
+        client: viser.ClientHandle,
+        live: Live,
+        loop: Loop,
+        bench: Bench,
+        local: bool,
+        complaints: Complaints,
     ):
         self.client, self.live, self.loop, self.local = client, live, loop, local
         """`local`: only this machine reaches the page."""
+        self._complaints = complaints
         self.here = True
         """Until the client is gone."""
         self.watcher = Watcher(self._show, self.fail)
@@ -76,7 +83,7 @@ class Page:
     def fail(self, error: Exception) -> None:
         """Says an error in the page and, in one line, on the terminal."""
         said = (str(error) or type(error).__name__).splitlines()[0][:300]
-        console.print(f"viewer   {type(error).__name__}: {said}", markup=False)
+        self._complaints.note(type(error).__name__, said)
         if self.here:
             self.client.add_notification("That did not work", said, color="red")
 
@@ -95,8 +102,7 @@ class Page:
     def window(self) -> poses.Window:
         """How the browser looks at the scene."""
         at = self.client.camera
-        pose = poses.pose_of(at.wxyz, at.position)
-        return poses.Window(pose, at.fov, max(at.image_width, 1), max(at.image_height, 1))
+        return poses.window(at.wxyz, at.position, at.fov, at.image_width, at.image_height)
 
     @property
     def camera(self) -> Camera:

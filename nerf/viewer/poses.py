@@ -14,6 +14,12 @@ from viser.transforms import SO3
 from data.scene import Camera
 
 _FLIP = np.array([1.0, -1.0, -1.0])
+LARGEST = 8192
+"""Pixels that a window may be wide or high, whatever a client sends."""
+FARTHEST = 1e6
+"""Scene units that its camera may be away from the origin, along an axis."""
+NARROWEST, BROADEST = math.radians(0.01), math.radians(179.0)
+"""Of its vertical fields of view."""
 
 
 class Window(NamedTuple):
@@ -37,6 +43,21 @@ class Window(NamedTuple):
         fx = width / 2 / (half * max(self.width, 1) / max(self.height, 1))
         intrinsics = np.array([fx, fy, width / 2, height / 2], np.float32)
         return Camera(width, height, intrinsics, self.pose.astype(np.float32))
+
+
+def window(
+    wxyz: Float[np.ndarray, "4"],
+    position: Float[np.ndarray, "3"],
+    fov: float,
+    width: float | int,
+    height: float | int,
+) -> Window:
+    """A window as a client sends it; numbers that are finite are brought into their ranges."""
+    turn = np.asarray(wxyz, np.float64)
+    turn = turn / np.abs(turn).max()  # of any length: its square may be too large for a float
+    near = np.clip(np.asarray(position, np.float64), -FARTHEST, FARTHEST)
+    sides = (int(min(max(side, 1), LARGEST)) for side in (width, height))
+    return Window(pose_of(turn, near), min(max(float(fov), NARROWEST), BROADEST), *sides)
 
 
 def pose_of(

@@ -13,10 +13,12 @@ from nerf.console import console
 from nerf.opened import Opened
 from nerf.viewer import poses
 from nerf.viewer.addresses import free_port, is_loopback
+from nerf.viewer.complaints import Complaints
 from nerf.viewer.curves import Training
 from nerf.viewer.guard import guard
 from nerf.viewer.live import Live
 from nerf.viewer.loop import Loop
+from nerf.viewer.messages import Quiet
 from nerf.viewer.microscope import Bench
 from nerf.viewer.page import Page
 
@@ -37,7 +39,9 @@ class Viewer:
         self.moved = 0 < port != self.port
         """Whether the port that was asked for is another's."""
         self.server.gui.configure_theme(show_logo=False, show_share_button=False)
-        guard(self.server, host)
+        self.complaints = Complaints()
+        self._quiet = Quiet(self.server, self.complaints)
+        guard(self.server, host, self.complaints)
         self._stand()
         self.bench = Bench(live)
         self.training = Training(self.server, live) if live.training else None
@@ -57,7 +61,9 @@ class Viewer:
             self.training.stop()
         with _quiet():
             self.server.stop()
+        self._quiet.close()
         self.loop.stop()
+        self.complaints.close()
 
     def _stand(self) -> None:
         """Where a browser's camera is at first: at the first training photograph."""
@@ -74,9 +80,10 @@ class Viewer:
 
     def _enter(self, client: viser.ClientHandle) -> None:
         try:
-            page = Page(client, self.live, self.loop, self.bench, is_loopback(self.host))
+            local = is_loopback(self.host)
+            page = Page(client, self.live, self.loop, self.bench, local, self.complaints)
         except Exception as error:  # of one page: the others and the run go on
-            console.print(f"viewer   {type(error).__name__}: {error}", markup=False)
+            self.complaints.note("a page could not be opened", f"{type(error).__name__}: {error}")
             return
         self._pages[client.client_id] = page
         if client.client_id not in self.server.get_clients():  # gone already
@@ -102,8 +109,8 @@ def say(viewer: Viewer, asked: int) -> None:
         console.print(f"port     {asked} is in use: {viewer.port} instead")
     if not is_loopback(viewer.host):
         console.print(
-            f"warning  {viewer.host} is open to the network: whoever reaches it can look at the "
-            "run and use this machine to render"
+            f"warning  {viewer.host} is open to the network: anybody who reaches port "
+            f"{viewer.port} can drive the viewer and use this machine"
         )
     console.print(f"viewer   {viewer.url}  (Ctrl-C ends it)", markup=False)
 
