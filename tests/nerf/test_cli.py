@@ -168,9 +168,11 @@ def test_the_loss_goes_bad_and_the_last_good_checkpoint_stays(tmp_path, capsys):
             capsys, "train", *TINY, "--run", folder, "--training.learning-rate", "1e30",
             "--training.final-learning-rate", "1e30",
         )  # fmt: skip
-    assert re.search(r"step \d+: (parameter|the output of|the loss|gradient).* not finite", said)
-    (kept,) = [p.name for p in (folder / "checkpoints").iterdir() if p.name.isdigit()]
-    assert f"the checkpoint of step {kept} is kept" in said
+        assert re.search(
+            r"step \d+: (parameter|the output of|the loss|gradient).* not finite", said
+        )
+        (kept,) = [p.name for p in (folder / "checkpoints").iterdir() if p.name.isdigit()]
+        assert f"the checkpoint of step {kept} is kept" in said
         assert nerf(
             "train", "--resume", folder, "--training.learning-rate", "1e-3",
             "--training.final-learning-rate", "1e-3", "--steps", 20, "--accept-changes",
