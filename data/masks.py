@@ -2,12 +2,14 @@
 
 Every pixel that is not zero counts, in a mask of 0 and 1 as in one of 0 and 255. JPEG, WebP, AVIF
 and JPEG 2000 ring about edges, so that their zeros are not kept: there a pixel counts if it is
-above half of the mask's brightest value. In instant-ngp's dynamic masks, which lie beside their
-pictures as dynamic_mask_NAME.png, the same pixels are those that nothing is learned from.
+above half of the mask's brightest value. A transparent pixel counts as zero. In instant-ngp's
+dynamic masks, which lie beside their pictures as dynamic_mask_NAME.png, nothing is learned from
+pixels that are not zero, and alpha means nothing.
 """
 
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -75,19 +77,24 @@ def read(
 
     def read_one(k: int) -> None:
         for mask in masks[k]:
-            counts = decoding(mask.file, _not_zero) != mask.dynamic
+            marked = decoding(mask.file, partial(_not_zero, transparent=mask.dynamic))
+            counts = marked != mask.dynamic
             found[k] &= counts.reshape(h, downscale, w, downscale).all((1, 3))
 
     each(read_one, len(masks), size[0] * size[1], any(map(is_exr, files)))
     return found
 
 
-def _not_zero(file: Path) -> Bool[np.ndarray, "h w"]:
+def _not_zero(file: Path, transparent: bool) -> Bool[np.ndarray, "h w"]:
+    """Pixels that are not zero; with `transparent` those are that alpha hides, too."""
+    lossy = False
     if is_exr(file):
-        return np.asarray(exr.read(file)[..., :3].max(-1) > 0)
-    with Image.open(file, formats=FORMATS) as image:
-        lossy = image.format in LOSSY
-        # grey of 16 bits, 32 or floats as it is: converted to 8 bits a 1 becomes 0
-        values = np.asarray(image if image.mode[0] in "IF" else image.convert("RGB"))
-    values = values.reshape(*values.shape[:2], -1).max(-1)
+        values = exr.read(file)
+    else:
+        with Image.open(file, formats=FORMATS) as image:
+            lossy = image.format in LOSSY
+            # grey of 16 bits, 32 or floats as it is: converted to 8 bits a 1 becomes 0
+            values = np.asarray(image if image.mode[0] in "IF" else image.convert("RGBA"))
+    if values.ndim == 3:
+        values = values[..., :3].max(-1) * (transparent | (values[..., 3] > 0))
     return np.asarray(values > (values.max() / 2 if lossy else 0))

@@ -59,6 +59,14 @@ def test_what_is_not_zero_counts(tmp_path, values, ending, options):
     np.testing.assert_array_equal(found, [COUNTS, ~COUNTS, np.ones_like(COUNTS)])
 
 
+def test_transparent_pixels_of_a_mask_are_zero(tmp_path):
+    white = np.full((8, 16, 4), 255, np.uint8)
+    white[..., 3] = COUNTS
+    file = write(tmp_path / "a.png", white)
+    found = masks.read([(Mask(file),), (Mask(file, dynamic=True),)], (16, 8))
+    np.testing.assert_array_equal(found, [COUNTS, np.zeros_like(COUNTS)])
+
+
 def test_a_smaller_pixel_counts_if_all_of_it_does(tmp_path):
     black = np.full((4, 6), 255, np.uint8)
     black[1, 2] = 0
