@@ -114,7 +114,7 @@ class Checkpoints:
         old = [*self._aside, *self.steps[: -self._keep]]
 
         def clear_away() -> None:
-            checkpoint_folder.settle(self.folder)
+            checkpoint_folder.settle(self.folder, saved=True)
             checkpoint_folder.remove(self.folder, [step for step in old if step != last])
 
         processes.by_first(clear_away)

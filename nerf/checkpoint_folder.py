@@ -1,7 +1,7 @@
 """The folder of a run's checkpoints: what in it is the run's own, and what can be read.
 
 N                           the checkpoint after N steps: a folder with the parts `state` and `memo`
-N.orbax-checkpoint-tmp...   one that is being written: RUN/.saving holds its N meanwhile
+N.orbax-checkpoint-tmp...   one that is being written: RUN/.saving names its N meanwhile
 N.before                    one whose place another of the same step is about to take
 
 Nothing else there is read, removed or replaced, and no link is followed. What the system can't read
@@ -26,7 +26,8 @@ STATE, MEMO = "state", "memo"
 PARTS_LISTED = "_CHECKPOINT_METADATA"
 """Orbax's file that names a checkpoint's parts: known by it is also one that lacks a part."""
 SAVING = ".saving"
-"""File of a run that names the step which is being saved, by which half a checkpoint is known."""
+"""File of a run that names the step which is being saved, by which half a checkpoint is known; and
+those whose saving has failed since the last that did not: orbax may still write, for a while."""
 UNFINISHED, BEFORE = ".orbax-checkpoint-tmp", ".before"
 STEP = re.compile(r"0|[1-9][0-9]{0,17}", re.ASCII)
 
@@ -136,7 +137,7 @@ LINKS = "has links, which could lead out of the run's folder"
 def refuse_if_taken(folder: Path, step: int) -> None:
     """InputError where the checkpoint of a step has no place, since something else is there."""
     for there in _entries(folder):
-        half = there.name.startswith(f"{step}{UNFINISHED}")
+        half = there.name.startswith(f"{step}{UNFINISHED}") and there not in _half_done(folder)
         if half or (there.name == str(step) and not is_own(there)):
             raise InputError(f"{there} is none of this run's checkpoints: move it elsewhere")
 
@@ -149,17 +150,19 @@ def make_room(folder: Path, step: int) -> None:
     refuse_if_taken(folder, step)
     at = folder / str(step)
     try:
-        replace_text(folder.parent / SAVING, f"{step}\n")
+        settle(folder)
+        begun = dict.fromkeys([*_begun(folder), str(step)])
+        replace_text(folder.parent / SAVING, "".join(f"{each}\n" for each in begun))
         if at.exists():
             at.rename(folder / f"{step}{BEFORE}")
     except OSError as error:
         raise InputError(reason(error)) from error
 
 
-def settle(folder: Path) -> None:
-    """Removes what the last save has left: half a checkpoint, or the one before of its step.
+def settle(folder: Path, saved: bool = False) -> None:
+    """Removes what saves have left: half a checkpoint, or the one before of its step.
 
-    Nothing is removed that RUN/.saving does not name.
+    Nothing is removed that RUN/.saving does not name; where the last was `saved` it names none.
     """
     for at in _half_done(folder):
         step, replaced = at.name.split(".")[0], at.name.endswith(BEFORE)
@@ -168,7 +171,7 @@ def settle(folder: Path) -> None:
                 at.rename(folder / step)
         else:
             shutil.rmtree(at, ignore_errors=True)
-    if not _half_done(folder):
+    if saved and not _half_done(folder):
         with suppress(OSError):
             (folder.parent / SAVING).unlink()
 
@@ -222,12 +225,16 @@ def _chain(error: BaseException) -> list[BaseException]:
 
 
 def _half_done(folder: Path) -> list[Path]:
-    """What the save that RUN/.saving names has left in the folder."""
-    step = _text(folder.parent / SAVING).strip()
-    if not STEP.fullmatch(step):
-        return []
-    names = re.compile(rf"{step}({re.escape(UNFINISHED)}.*|{re.escape(BEFORE)})")
-    return [at for at in _entries(folder) if names.fullmatch(at.name) and _is_folder(at)]
+    """What the saves that RUN/.saving names have left in the folder."""
+    begun = "|".join(_begun(folder))
+    names = re.compile(rf"({begun})({re.escape(UNFINISHED)}.*|{re.escape(BEFORE)})")
+    there = _entries(folder) if begun else []
+    return [at for at in there if names.fullmatch(at.name) and _is_folder(at)]
+
+
+def _begun(folder: Path) -> list[str]:
+    """The steps that RUN/.saving names."""
+    return [line for line in _text(folder.parent / SAVING).split() if STEP.fullmatch(line)]
 
 
 def _entries(folder: Path) -> list[Path]:

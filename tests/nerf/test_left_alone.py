@@ -134,6 +134,10 @@ def test_the_newest_save_is_never_pruned(tmp_path):
     assert not (tmp_path / checkpoint_folder.SAVING).exists()
 
 
+def full(*_, **__):
+    raise OSError(28, "No space left on device")
+
+
 @pytest.mark.parametrize("again", [True, False])
 def test_a_checkpoint_is_replaced_whole_or_not_at_all(tmp_path, again, monkeypatch):
     """A second one of the same step: killed while it was written, or with a disk that is full."""
@@ -141,9 +145,6 @@ def test_a_checkpoint_is_replaced_whole_or_not_at_all(tmp_path, again, monkeypat
     checkpoints = Checkpoints(tmp_path)
     assert checkpoints.save(state, Memo({}, seconds=1.0)) == ""
     assert checkpoints.finish() == ""
-
-    def full(*_, **__):
-        raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(checkpoints._manager, "save", full)
     if again:
@@ -155,6 +156,29 @@ def test_a_checkpoint_is_replaced_whole_or_not_at_all(tmp_path, again, monkeypat
     checkpoints = Checkpoints(tmp_path)
     assert sorted(p.name for p in checkpoints.folder.iterdir()) == ["0"]
     assert checkpoints.memo().seconds == 1.0
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_what_orbax_writes_after_a_save_has_failed_is_known(tmp_path, again, monkeypatch):
+    """Its threads end later: of two saves, to a full disk, halves appear that nobody cleared."""
+    _, state = start(tiny())
+    checkpoints = Checkpoints(tmp_path)
+    for step in (20, 30):
+        with monkeypatch.context() as disk:
+            disk.setattr(checkpoints._manager, "save", full)
+            assert checkpoints.save(state._replace(step=jnp.int32(step)), Memo({})) != ""
+    for step in (20, 30):
+        (checkpoints.folder / f"{step}.orbax-checkpoint-tmp").mkdir()
+    if again:
+        checkpoints = Checkpoints(tmp_path)
+        checkpoints.clear()
+        assert list(checkpoints.folder.iterdir()) == []
+    else:
+        later = state._replace(step=jnp.int32(30))
+        assert checkpoints.save(later, Memo({})) == checkpoints.finish() == ""
+        assert [p.name for p in checkpoints.folder.iterdir()] == ["30"]
+        assert not (tmp_path / checkpoint_folder.SAVING).exists()
+    checkpoints.close()
 
 
 def test_a_broken_checkpoint_goes_when_the_next_is_whole_and_not_before(run):
