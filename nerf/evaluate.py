@@ -145,8 +145,13 @@ def discard(out: Path) -> None:
 
 
 def _is_own(file: Path) -> bool:
-    """Whether an evaluation wrote a file: a panel, or a part of one by its name."""
-    named = file.name.endswith(tuple(f".{part}.webp" for part in PARTS))
+    """Whether an evaluation wrote a file: a panel, or a part of one by its name.
+
+    Panels of older versions are known by their parts.
+    """
+    parts = tuple(f".{part}.webp" for part in PARTS)
+    named = file.name.endswith(parts)
+    named |= file.suffix == ".png" and file.with_suffix(parts[0]).is_file()
     return ours.wrote(file) or (named and file.is_file() and not file.is_symlink())
 
 

@@ -228,6 +228,15 @@ def test_an_evaluation_keeps_what_it_did_not_write(run, folder, capsys):
     assert nerf("eval", run, "--views", 1) == 0
 
 
+def test_an_evaluation_of_an_older_version_is_replaced(run):
+    """Its panels do not name the program, and lie beside their parts."""
+    assert nerf("eval", run, "--views", 1) == 0
+    (panel,) = (run / "eval" / "views").glob("*.png")
+    Image.open(panel).save(panel)
+    assert not ours.wrote(panel)
+    assert nerf("eval", run, "--views", 1) == 0
+
+
 def test_films_replace_no_pictures_of_others(saved_twice, tmp_path, capsys):
     out = tmp_path / "frames"
     out.mkdir()
