@@ -79,32 +79,29 @@ def read(file: Path) -> UInt8[np.ndarray, "h w 4"]:
     pixels = np.frombuffer(done.stdout, f"<f{size}")
     if not np.isfinite(pixels).all():
         raise InputError(f"{file}: holds pixels that are no numbers; render it again")
-    packed = planes == "YA"  # a pixel's two numbers side by side
-    found = pixels.reshape(height, width, 2).transpose(2, 0, 1) if packed else pixels
-    by_name = dict(zip(planes, found.reshape(-1, height, width), strict=True))
+    by_name = dict(zip(planes, pixels.reshape(-1, height, width), strict=True))
     colours = [by_name[name if name in by_name else "Y"] for name in "RGB"]
     alpha = by_name.get("A", np.ones((height, width)))
     return _srgb(np.stack([*colours, alpha], axis=-1, dtype=np.float32))
 
 
 def _planes(file: Path, header: _Header) -> str:
-    """The channels of a picture in ffmpeg's order: GBR, GBRA, Y or YA; InputError for others."""
+    """The channels of a picture in ffmpeg's order: GBR, GBRA or Y; InputError for others."""
     kinds, listed = {}, header.attributes.get(b"channels", b"")
     while listed[:1] not in (b"", b"\0"):
         name, _, rest = listed.partition(b"\0")
         kinds[name.decode(errors="replace").upper()] = rest[:4]
         listed = rest[16:]  # kind of numbers, flags, and of how many pixels there is one
     names = list(kinds)
-    if "Y" in names and not {"RY", "BY"} & {*names}:
+    if {"R", "G", "B"} <= {*names}:
+        planes = "GBR" + "A" * ("A" in names)
+    elif "Y" in names and not {"RY", "BY", "A"} & {*names}:  # which not every ffmpeg reads
         planes = "Y"
-    elif {"R", "G", "B"} <= {*names}:
-        planes = "GBR"
     else:
         raise InputError(
             f"{file}: has the channels {', '.join(names[:6]) or 'of no picture'}, not R, G and B "
             "nor Y alone; save a flat picture"
         )
-    planes += "A" * ("A" in names)
     if any(kinds[name] == _INTEGERS for name in planes):
         raise InputError(f"{file}: holds integers; save a picture of 16 or 32 bit floats")
     return planes

@@ -90,7 +90,10 @@ def cut(video: Path, folder: Path, frames: int, tick: Callable[[int], None]) -> 
     stored = colours(video)
     untagged = "bt709" if stored.lines >= HD_LINES else "bt601"
     matrix = untagged if stored.matrix is None else "auto"  # of the frames' tags
-    convert = f"scale=in_color_matrix={matrix}:out_color_matrix=bt601:out_range=pc"
+    # by way of RGB: not every ffmpeg converts from one matrix to another
+    convert = (
+        f"scale=in_color_matrix={matrix},format=gbrp,scale=out_color_matrix=bt601:out_range=pc"
+    )
     with tempfile.TemporaryFile() as said:
         code = subprocess.run(
             [*_reading(video), "-vf", f"select={select},{convert}", "-fps_mode", "passthrough",
