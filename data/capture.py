@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from data import files, masks
-from data.errors import InputError, one_line
+from data.errors import InputError, is_utf8, one_line
 from data.normalise import Similarity, every_eighth, moved
 from data.pictures import is_picture, read_all, size_of, turned
 from data.scene import Split
@@ -119,6 +119,9 @@ class Capture:
         """InputError for one picture alone, bad intrinsics, or pictures of another shape."""
         if len(self.names) < 2:
             raise InputError(f"{self.path}: has one picture only; a scene needs several views")
+        for name in self.names:
+            if not is_utf8(name):
+                raise InputError(f"{self.path}: a picture's name is not UTF-8: {name!a}; rename it")
         self.check_cameras()
 
     def check_cameras(self) -> None:

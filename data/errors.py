@@ -8,6 +8,15 @@ class InputError(Exception):
         super().__init__(one_line(line))
 
 
+def is_utf8(name: str) -> bool:
+    """Whether a name that the system returned is of text, and can be written into a file."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def one_line(text: str) -> str:
     """What a file calls a picture may hold the end of a line: it is shown, not obeyed."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -28,6 +28,7 @@ from nerf import changes, checkpoint_folder, digest, processes
 from nerf.checkpoint_folder import MEMO, STATE, BrokenError
 from nerf.console import console
 from nerf.memo import Kept, Memo, Shapes, read, written
+from nerf.run import RECEIPT
 from nerf.state import TrainState
 
 
@@ -148,6 +149,11 @@ class Checkpoints:
             self._aside.clear()
         return failed
 
+    def none_yet(self) -> bool:
+        """Whether the run was ended before its first checkpoint; not where they are gone since."""
+        ended = (self._run / RECEIPT).exists() or checkpoint_folder.foreign(self.folder)
+        return not self.steps and not ended
+
     def memo(self) -> Memo | None:
         """The memo of the newest checkpoint that has one to be read; None if there is none."""
         for step in reversed(self.steps):
@@ -177,7 +183,10 @@ class Checkpoints:
             )
         steps = self.steps
         if not steps:
-            raise InputError(f"{self._run}: has no checkpoint yet; train it again from the start")
+            if self.none_yet():
+                how = f"nerf train --resume {self._run} begins it again"
+                raise InputError(f"{self._run}: has no checkpoint yet; {how}")
+            raise InputError(f"{self._run}: its checkpoints are gone; train again, as another run")
         why = []
         for step in reversed(steps):
             try:

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_ty
 
 import tomli_w
 
-from data.errors import InputError
+from data.errors import InputError, one_line
 from data.regular import regular
 from nerf.memory import bytes_of
 from nerf.whole import replacing
@@ -387,8 +387,10 @@ def read(file: Path) -> Config:
         raise InputError(f"{file}: no such file{hint}") from None
     except OSError as error:
         raise InputError(f"{file}: can't be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{file}: not a TOML file: {error}") from error
+    except RecursionError:
+        raise InputError(f"{file}: not a TOML file of settings: nested too deeply") from None
+    except ValueError as error:  # no TOML, not UTF-8, a number of too many digits
+        raise InputError(f"{file}: not a TOML file: {one_line(str(error))}") from error
     return check(_filled(Config(), told, str(file), ""))
 
 

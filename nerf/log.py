@@ -79,8 +79,7 @@ def metrics_log(run: Path, step: int, seconds: float) -> Iterator[Callable[[Prog
     since = {"seconds": seconds, "rays": 0, "samples": 0}
     file = run / FILE
     if file.exists():  # steps that a killed run took after its last checkpoint are taken again
-        kept = [line for line in regular(file).read_text().splitlines() if _step_of(line) <= step]
-        replace_text(file, "".join(f"{line}\n" for line in kept))
+        _keep_until(file, step)
     board, failed = Board(run / BOARD), False
 
     def log(told: Progress) -> None:
@@ -137,9 +136,19 @@ def _add(file: Path, line: str) -> None:
             raise
 
 
-def _step_of(line: str) -> float:
-    """The step of a line of metrics.jsonl; beyond all of one that was cut short."""
+def _keep_until(file: Path, step: int) -> None:
+    """Drops the lines of later steps, and those that can't be read: the last was cut short."""
+    lines = regular(file).read_bytes().split(b"\n")
+    steps = [_step_of(line) for line in lines]
+    if broken := sum(map(math.isnan, steps[:-1])):
+        console.print(f"warning  {file}: {broken} lines can't be read and are left out")
+    kept = [line.decode() for line, at in zip(lines, steps, strict=True) if at <= step]
+    replace_text(file, "".join(f"{line}\n" for line in kept))
+
+
+def _step_of(line: bytes) -> float:
+    """The step of a line of metrics.jsonl; NaN of one that can't be read."""
     try:
-        return float(json.loads(line)["step"])
-    except (ValueError, KeyError, TypeError):
-        return math.inf
+        return float(json.loads(line.decode())["step"])
+    except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
+        return math.nan

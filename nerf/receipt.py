@@ -17,8 +17,9 @@ from nerf.checkpoint import Memo, named
 from nerf.config import replace_text
 from nerf.opened import Opened
 from nerf.report.receipt import parameters, versions
+from nerf.run import RECEIPT
 
-FILE = "run.json"
+FILE = RECEIPT
 ENDED = {
     0: "done",
     129: "terminal closed",

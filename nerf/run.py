@@ -12,7 +12,7 @@ from nerf import changes, frame, lock
 from nerf.config import Config, read, write
 from nerf.whole import complaint
 
-CONFIG = "config.toml"
+CONFIG, RECEIPT = "config.toml", "run.json"
 BEFORE_CONFIG = {lock.FILE, ".processes", f".{CONFIG}.new"}
 """What a run that was killed while it began has in its folder, at most."""
 WRITTEN_INTO = (

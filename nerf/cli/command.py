@@ -1,11 +1,12 @@
 """From the arguments to a command and its exit code."""
 
 import importlib
+import os
 import sys
 
 import jax
 
-from data.errors import InputError
+from data.errors import InputError, is_utf8
 from nerf import output, processes
 from nerf.cli.parse import MISTAKE, nearest
 from nerf.machine import prepare
@@ -91,6 +92,9 @@ def _run(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_overview())
         return 0
+    for text in (*arguments, os.getcwd()):
+        if not is_utf8(text):
+            raise InputError(f"a name is not UTF-8: {text!a}; rename the file or folder")
     name, *rest = arguments
     if name not in COMMANDS:
         raise InputError(f"unknown command {name}; {nearest(name, COMMANDS)}")

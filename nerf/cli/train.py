@@ -131,20 +131,24 @@ def train_run(
         checkpoints = Checkpoints(run, config.training.checkpoints)
         stack.push(partial(_closed, checkpoints))
         changed: list[str] = []
+        anew = resume is None
         if resume is None:
             processes.by_first(lambda: folder.create(run, config))
             processes.by_first(lambda: frame.keep(scene, run))
         else:
             processes.by_first(checkpoints.clear)
+            anew = processes.of_first(checkpoints.none_yet())
             config, changed = as_it_was(config, split, run, checkpoints, accept_changes)
         model, state = start(config)
         step = Step(model, Photographs.of(split, mesh), mesh)
         state = step.placed(state)
-        if resume is None:
+        if anew:
             memo = Memo(as_dict(config), keep_data(split, run))
         else:
             state, memo = restored(checkpoints, state, config, split, run, changed)
         _say(config, scene, state)
+        if anew and resume is not None:
+            console.print(f"resumed  {run}: it has no checkpoint yet, and begins at step 0")
         listeners = [stack.enter_context(watch(model, scene, run)) for watch in watching]
         if rays:
             listeners.append(Recorder(rays, run, model, split, scene.scale))

@@ -213,6 +213,8 @@ def _read(file: Path) -> dict[str, Any]:
         told = json.loads(regular(file).read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{file}: can't be read: {error.strerror}") from error
+    except RecursionError:
+        raise InputError(f"{file}: is no camera path: nested too deeply") from None
     except ValueError as error:
         raise InputError(f"{file}: is no JSON: {error}") from error
     if not isinstance(told, dict):
