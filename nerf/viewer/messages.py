@@ -88,6 +88,8 @@ class Quiet:
     def __init__(self, server: viser.ViserServer, complaints: Complaints):
         # of tabs that are closed while something is on its way to them
         warnings.filterwarnings("ignore", "Queued a .* on a closed connection", UserWarning)
+        # of a message whose values are of other types: it is dropped
+        warnings.filterwarnings("error", r"\[viser\] .* does not match annotation", UserWarning)
         handler = _ToComplaints(complaints)
         self._kept = []
         for name in LOGGERS:
