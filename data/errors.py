@@ -17,6 +17,11 @@ def is_utf8(name: str) -> bool:
     return True
 
 
+def words(error: Exception) -> str:
+    """What an error says, without Python's advice to programmers."""
+    return one_line(str(error).partition("; use sys.")[0])
+
+
 def one_line(text: str) -> str:
     """What a file calls a picture may hold the end of a line: it is shown, not obeyed."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

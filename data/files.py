@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from data.errors import InputError
+from data.errors import InputError, words
 from data.pictures import ENDINGS, FOREIGN, is_picture
 from data.regular import regular
 
@@ -27,7 +27,7 @@ def read_json(file: Path) -> dict[str, Any]:
     except RecursionError:
         raise InputError(f"{file}: is nested too deeply; export the scene again") from None
     except (OSError, ValueError) as error:  # unreadable, not UTF-8, a number of too many digits
-        raise InputError(f"{file}: can't be read: {error}") from error
+        raise InputError(f"{file}: can't be read: {words(error)}") from error
     if not isinstance(meta, dict):
         raise InputError(f"{file}: holds a {type(meta).__name__}, not an object with frames")
     return meta

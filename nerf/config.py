@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_ty
 
 import tomli_w
 
-from data.errors import InputError, one_line
+from data.errors import InputError, words
 from data.regular import regular
 from nerf.memory import bytes_of
 from nerf.whole import replacing
@@ -390,7 +390,7 @@ def read(file: Path) -> Config:
     except RecursionError:
         raise InputError(f"{file}: not a TOML file of settings: nested too deeply") from None
     except ValueError as error:  # no TOML, not UTF-8, a number of too many digits
-        raise InputError(f"{file}: not a TOML file: {one_line(str(error))}") from error
+        raise InputError(f"{file}: not a TOML file: {words(error)}") from error
     return check(_filled(Config(), told, str(file), ""))
 
 

@@ -32,6 +32,8 @@ def receipt_of(run: Path) -> dict[str, Any]:
     """The receipt of a run that can be run again; InputError for others."""
     folder.config_of(run)
     told = receipt.read(run)
+    if told is None and (run / receipt.FILE).exists():
+        raise InputError(f"{run / receipt.FILE}: is broken: it is no object of JSON; restore it")
     if told is None:
         raise InputError(
             f"{run}: has no receipt ({receipt.FILE}): it was killed, or is of an older version; "

@@ -95,6 +95,8 @@ def _run(arguments: list[str]) -> int:
     for text in (*arguments, os.getcwd()):
         if not is_utf8(text):
             raise InputError(f"a name is not UTF-8: {text!a}; rename the file or folder")
+        if "\0" in text:
+            raise InputError(f"{text!a}: no file has such a name")
     name, *rest = arguments
     if name not in COMMANDS:
         raise InputError(f"unknown command {name}; {nearest(name, COMMANDS)}")

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from data.errors import InputError
+from data.errors import InputError, words
 from data.regular import regular
 from data.scene import Scene
 from nerf.config import replace_text
@@ -216,7 +216,7 @@ def _read(file: Path) -> dict[str, Any]:
     except RecursionError:
         raise InputError(f"{file}: is no camera path: nested too deeply") from None
     except ValueError as error:
-        raise InputError(f"{file}: is no JSON: {error}") from error
+        raise InputError(f"{file}: is no JSON: {words(error)}") from error
     if not isinstance(told, dict):
         raise InputError(f"{file}: is no JSON object; a camera path has camera_path in it")
     return told

@@ -3,6 +3,7 @@
 import logging
 import math
 import time
+import warnings
 from unittest import mock
 
 import msgspec
@@ -13,6 +14,7 @@ from data.errors import InputError
 from nerf.viewer import complaints, messages, poses, serve
 from nerf.viewer.complaints import Complaints
 from nerf.viewer.controls import one_of
+from nerf.viewer.server import Viewer, say
 from scripts.client import Client
 
 CAMERA = {
@@ -66,6 +68,28 @@ def test_a_malformed_message_is_no_message(raw):
     messages.check(packed())
     with pytest.raises(ValueError, match=r"\w"):
         messages.check(raw)
+
+
+def test_values_of_other_types_are_refused_where_warnings_are_shown(live):
+    """As users have it: viser itself only warns of them."""
+    with warnings.catch_warnings():
+        warnings.resetwarnings()
+        viewer = serve(live, port=0)
+        try:
+            with pytest.raises(ValueError, match="does not match annotation"):
+                messages.check(BAD["short"])
+        finally:
+            viewer.stop()
+
+
+@pytest.mark.parametrize(("host", "open_to_all"), [("127.0.0.1", False), ("0.0.0.0", True)])
+def test_an_address_that_is_open_to_the_network_is_told(host, open_to_all, capsys):
+    viewer = Viewer.__new__(Viewer)
+    viewer.host, viewer.port, viewer.moved = host, 8081, False
+    say(viewer, 8081)
+    out = capsys.readouterr().out.replace("\n", " ")
+    told = "anybody who reaches port 8081 can drive the viewer and use this machine" in out
+    assert told == open_to_all and ":8081  (Ctrl-C ends it)" in out
 
 
 @pytest.mark.parametrize("side", [10**10, 1e300, 0, -5, 8193])
