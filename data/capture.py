@@ -33,6 +33,8 @@ def folder(path: Path, downscale: int) -> Folder:
     Else one that can be shrunk to it; where all are smaller, the largest, as it is.
     """
     there = {factor: path / name for name, factor in FACTORS.items() if _holds(path / name)}
+    if any((path / "images").rglob("dynamic_mask_*")):  # they lie beside pictures of full size
+        there = {factor: at for factor, at in there.items() if factor == 1} or there
     if not there:
         raise InputError(
             f"{path}: has no pictures in any of its folders {', '.join(FACTORS)}"

@@ -56,6 +56,11 @@ def read(file: Path) -> UInt8[np.ndarray, "h w 4"]:
     width, height = size_of(file)
     with file.open("rb") as stream:
         header = _header(file, stream)
+        if any(struct.unpack("<2i", header.attributes[b"displayWindow"][:8])):
+            raise InputError(
+                f"{file}: is part of a larger picture: its display window does not begin at 0,0; "
+                "save it as a picture of its own"
+            )
         if not _complete(header, stream):
             raise InputError(f"{file}: can't be decoded as a picture: it is cut off or broken")
     planes = _planes(file, header)

@@ -32,10 +32,17 @@ KEYS = {
 LENS = re.compile(
     r"fl($|_)|f_?[xy]$|focal|c_?[xy]$|pp_?[xy]$|principal|[kpsb]\d+$|tau|xi$|skew|.?_?fov"
     r"|ftheta|(is_)?fisheye|latlong|equirect|panoram|spheric|ortho|lens|dist_?coef|distort"
-    r"|(\w*_)?intrin|k$|cam(era)?_?(angle|model|type|matrix|k$)|projection|rolling_?shutter",
+    r"|(\w*_)?intrin|k$|cam(era)?_?(angle|model|type|matrix|k$|params|fov)|projection"
+    r"|rolling_?shutter|radial|tangential|dist$|coeffs|thin_?prism|omni|\w+_fov|field_of_view"
+    r"|calib|sensor_(width|height|fit)|shift_[xy]$|pixel_?aspect|center_[xy]$|optical_cent"
+    r"|is_(spherical|panorama)|crop_radius|rays?_path|angle_[xy]$",
     re.IGNORECASE,
 )
 """How keys begin that name a lens, whoever wrote them."""
+POSES = (
+    "normal_mts_args", "from_mitsuba", "transform_matrix_start", "transform_matrix_end",
+)  # fmt: skip
+"""Keys of instant-ngp's by which poses are others than `transform_matrix`."""
 STEEPEST = 1e3
 """Largest distortion coefficient that can be of a lens."""
 
@@ -74,12 +81,15 @@ def read(
 
     w, h = number("w", float(true_size[0])), number("h", float(true_size[1]))
     sides = (max(w, h), None) if longer_side else (w, h)
-    fx, fy = (
-        _focal(axis, side, angled, frame, meta, where)
-        for axis, side, angled in zip("xy", (w, h), sides, strict=True)
-    )
-    fx = fy if fx is None else fx
-    if fx is None:
+    for holder in (frame, meta):  # a frame's one focal length is that of both axes
+        fx, fy = (
+            _focal(axis, side, angled, holder, where)
+            for axis, side, angled in zip("xy", (w, h), sides, strict=True)
+        )
+        fx = fy if fx is None else fx
+        if fx is not None:
+            break
+    else:
         raise InputError(f"{where}: has neither fl_x nor camera_angle_x, nor has the file")
     fisheye, model = _kind(frame, meta, where)
     names = FISHEYE_ORDER if fisheye else ORDER
@@ -103,20 +113,17 @@ def read(
     )
 
 
-def _focal(
-    axis: str, side: float, angled: float | None, frame: dict, meta: dict, where: str
-) -> float | None:
+def _focal(axis: str, side: float, angled: float | None, holder: dict, where: str) -> float | None:
     """Focal length along an axis; `angled` is the side that camera_angle belongs to, if any."""
-    for holder in (frame, meta):
-        if holder.get(f"{axis}_fov") is not None:
-            degrees = files.number(holder, f"{axis}_fov", where, 0.05, 179.95, "degrees")
-            return side / 2 / math.tan(math.radians(degrees) / 2)
-        if holder.get(f"fl_{axis}") is not None:
-            return files.number(holder, f"fl_{axis}", where)
-        if angled is not None and holder.get(f"camera_angle_{axis}") is not None:
-            key = f"camera_angle_{axis}"
-            angle = files.number(holder, key, where, 1e-3, math.pi - 1e-3, "radians")
-            return angled / 2 / math.tan(angle / 2)
+    if holder.get(f"{axis}_fov") is not None:
+        degrees = files.number(holder, f"{axis}_fov", where, 0.05, 179.95, "degrees")
+        return side / 2 / math.tan(math.radians(degrees) / 2)
+    if holder.get(f"fl_{axis}") is not None:
+        return files.number(holder, f"fl_{axis}", where)
+    if angled is not None and holder.get(f"camera_angle_{axis}") is not None:
+        key = f"camera_angle_{axis}"
+        angle = files.number(holder, key, where, 1e-3, math.pi - 1e-3, "radians")
+        return angled / 2 / math.tan(angle / 2)
     return None
 
 
@@ -165,6 +172,11 @@ def refuse_unknown(holder: dict[str, Any], where: object) -> None:
     """InputError for a key that names a lens or a mask and is neither read nor empty."""
     for key, value in holder.items():
         masks = "mask" in key.lower() and key != "mask_path"
+        masks |= key in ("alpha_path", "matte_path", "segmentation_path", "ignore_path")
+        if key in POSES and not empty(value):
+            raise InputError(
+                f"{where}: {key} changes poses and is not understood; apply it to transform_matrix"
+            )
         bends = LENS.match(key) is not None and key not in KEYS
         if (masks or bends) and not empty(value):
             known = "mask_path" if masks else ", ".join(sorted(KEYS)) + ", undistort the pictures"

@@ -45,7 +45,13 @@ def dynamic(picture: Path) -> Path | None:
                 f"{alpha}: an alpha channel in a file of its own is not read; put it into "
                 f"{picture.name}, or remove it"
             )
+    rays = picture.with_name(f"rays_{picture.stem}.dat")
+    if os.path.lexists(rays):
+        raise InputError(f"{rays}: rays of single pixels are not read; give a lens, or remove it")
     file = picture.with_name(f"dynamic_mask_{picture.stem}.png")
+    for ending in (".PNG", ".jpg", ".jpeg", ".JPG", ".webp", ".tif", ".bmp"):
+        if os.path.lexists(other := file.with_suffix(ending)):
+            raise InputError(f"{other}: a dynamic mask is read as {file.name}; convert it")
     return file if os.path.lexists(file) else None
 
 

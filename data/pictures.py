@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import UInt8
@@ -234,12 +234,30 @@ def _decoded(file: Path) -> UInt8[np.ndarray, "h w 4"]:
     if is_exr(file):
         return exr.read(file)
     with Image.open(file, formats=FORMATS) as image:
+        if image.format == "TIFF" and image.mode != "F":
+            _check_tiff(image)
         if image.mode.startswith("I"):  # grey in 16 bits; of colours Pillow keeps the high byte too
             grey = (np.asarray(image).astype(np.int64) >> 8).astype(np.uint8)
             return np.stack([grey, grey, grey, np.full_like(grey, 255)], axis=-1)
         if image.mode == "F":
             raise ValueError("it holds floats; write it with 8 or 16 bits, or as OpenEXR")
         return np.asarray(image.convert("RGBA"))
+
+
+def _check_tiff(image: Any) -> None:
+    """ValueError for TIFF that Pillow would decode to other numbers or places than are stored."""
+    tags = {name: image.tag_v2.get(number) for name, number in _TIFF.items()}
+    bits = set(np.ravel(8 if tags["bits"] is None else tags["bits"]).tolist())
+    signed = set(np.ravel(1 if tags["format"] is None else tags["format"]).tolist())
+    if not (bits <= {1, 2, 4, 8} or bits == {16}) or not signed <= {1}:
+        raise ValueError("it is a TIFF of neither 8 nor 16 bits unsigned; convert it")
+    if (tags["orientation"] or 1) != 1:
+        raise ValueError("it is a TIFF that is stored turned; turn its pixels")
+    if bits == {16} and (tags["photometric"] == 0 or tags["planar"] == 2):
+        raise ValueError("it is a TIFF of 16 bits, inverted or in planes; convert it")
+
+
+_TIFF = {"bits": 258, "photometric": 262, "orientation": 274, "planar": 284, "format": 339}
 
 
 def decoding(file: Path, do: Callable[[Path], T]) -> T:

@@ -108,6 +108,11 @@ def _parts(
         picked = sorted((index[name], name) for name in bare if name in index)
         if not picked and bare:
             raise InputError(f"{file}: {key} names no picture that exists")
+        if absent := [name for name in bare if name not in index]:
+            remarks.append(
+                f"{len(absent)} of the {len(bare)} names in {key} are of no picture that exists: "
+                f"{', '.join(absent[:3])}{', ...' if absent[3:] else ''}"
+            )
         if picked:
             parts[split] = np.array([k for k, _ in picked])
     if "train" not in parts:

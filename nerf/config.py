@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import math
 import tomllib
 import types
 from collections.abc import Iterator
@@ -454,10 +455,10 @@ def _typed(value: Any, kind: Any) -> Any:
         if not isinstance(value, list):
             raise TypeError("must be a list of numbers")
         return tuple(_typed(item, get_args(kind)[0]) for item in value)
-    if kind is Path and isinstance(value, str):
+    if kind is Path and isinstance(value, str) and "\0" not in value:
         return Path(value)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        return float(value) if abs(value) < 10**300 else math.copysign(math.inf, value)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         names = {int: "a whole number", float: "a number", bool: "true or false", Path: "a path"}
         raise TypeError(f"must be {names.get(kind, 'text')}")

@@ -64,6 +64,7 @@ def of_pictures(split: Split) -> dict[str, str]:
         parts = [picture, split.intrinsics[k], split.poses[k]]
         parts += [] if split.distortion is None else [split.distortion[k]]
         parts += [] if split.masks is None else [split.masks[number]]
+        parts += [np.uint8(1)] if split.fisheye else []
         found[split.names[k]] = _hash(np.ascontiguousarray(part).tobytes() for part in parts)
     return {name: told for part in processes.exchange(found) for name, told in part.items()}
 

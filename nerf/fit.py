@@ -83,7 +83,8 @@ def fit(
             if failed:
                 mend = _mend(failed, run)
                 raise InputError(
-                    f"{run}: no checkpoint can be written: {failed}; {mend}, start anew"
+                    f"{run}: no checkpoint can be written: {failed}; {mend}, then nerf train "
+                    f"--resume {run}"
                 )
         while True:
             ended = _until_it_ends(

@@ -37,7 +37,7 @@ def check(scene: Scene, run: Path) -> None:
         scale, motion = float(told["scale"]), np.array(told["motion"], float).reshape(3, 4)
     except OSError as error:
         raise InputError(f"{file}: can't be read: {error.strerror}") from error
-    except (ValueError, LookupError, TypeError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, RecursionError, OverflowError) as error:
         raise InputError(f"{file}: is no frame of a run; restore it, or train again") from error
     there = np.asarray(scene.motion, np.float64)
     R, m = there[:, :3], there[:, 3]

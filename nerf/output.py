@@ -12,12 +12,17 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 GONE = 128 + signal.SIGPIPE
 """Exit code of a command that nobody reads any more, as shells have it: 141."""
+
+
+ONCE_MORE = 5.0
+"""Seconds in which another SIGHUP is the same."""
 
 
 class ReaderGoneError(KeyboardInterrupt):
@@ -27,6 +32,8 @@ class ReaderGoneError(KeyboardInterrupt):
 class _State:
     training = False
     gone = False
+    hung_up = float("-inf")
+    """When SIGHUP came last."""
 
 
 _state = _State()
@@ -41,6 +48,8 @@ def gone() -> bool:
 def training() -> Iterator[None]:
     """While it lasts a reader that goes away ends nothing: `gone` tells of it."""
     _state.training, _state.gone = True, False
+    if _state.hung_up > float("-inf"):  # Python drops what is raised within a callback
+        raise SystemExit(128 + signal.SIGHUP)
     try:
         yield
     finally:
@@ -56,14 +65,16 @@ def hangup() -> Iterator[None]:
         return
 
     def end(number, frame):
-        signal.signal(number, signal.SIG_IGN)  # the shell sends it once more
-        raise SystemExit(128 + number)
+        before, _state.hung_up = _state.hung_up, time.monotonic()
+        if _state.hung_up > before + ONCE_MORE:  # the shell sends it once more
+            raise SystemExit(128 + number)
 
     signal.signal(signal.SIGHUP, end)
     try:
         yield
     finally:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        _state.hung_up = float("-inf")
 
 
 class _Raw(io.FileIO):

@@ -62,7 +62,8 @@ where the way to the root is long. Without p all happens along one ray from the 
 Far from the middle a polynomial folds back: det J falls to 0, and no ray looks like what lies
 beyond. There Newton stays where it is, and nothing is pulled: finite numbers, of no ray. So is
 what a fisheye sees from WIDEST on, where a pinhole sees nothing any more. `hit` is False at these
-pixels.
+pixels, and where det J falls to 0 anywhere on the way from the middle to a (at 32 places of it):
+with p Newton's method may leap from the fold to an outer sheet.
 """
 
 import functools
@@ -205,8 +206,13 @@ def hit(
     Arguments as those of `undistort`.
     """
     _, (_, a, b, _, _) = undistort_fwd(pixel, intrinsics, distortion, fisheye)
-    P, J = _seen(a, distortion, fisheye)
-    reached = _one_to_one(J) & (_length(P - b) < MISSED * (1 + _length(b)))[..., 0]
+
+    def along(reached, part):  # one sheet, all the way from the middle
+        return reached & _one_to_one(_seen(part * a, distortion, fisheye)[1]), None
+
+    P, _ = _seen(a, distortion, fisheye)
+    reached = (_length(P - b) < MISSED * (1 + _length(b)))[..., 0]
+    reached, _ = jax.lax.scan(along, reached, jnp.arange(1, 33, dtype=a.dtype) / 32)
     return reached & (_length(a)[..., 0] < WIDEST) if fisheye else reached
 
 

@@ -1,8 +1,8 @@
 """Frames of a video, evenly chosen, of those near by the sharpest.
 
 Colours are converted from the matrix and range in which the video stores them to those of JPEG
-(BT.601, full range). A video without a tag is taken for BT.709 from HD_LINES on and for BT.601
-below, and for limited range, as players do. Primaries and transfer function stay as they are.
+(BT.601, full range). A video without a tag is taken for BT.709 in HD and for BT.601
+below, and for limited range, about as players do. Primaries and transfer function stay as they are.
 """
 
 import os
@@ -22,8 +22,8 @@ from nerf.inspect import sharpness
 
 MOST = 2000
 """Frames that are taken of a video: each is named in the command that takes them."""
-HD_LINES = 720
-"""Height from which on a video without a tag is taken for BT.709."""
+HD = 1280, 720
+"""Longer or shorter side, pixels, from which on a video is HD: cinema formats and squares too."""
 HDR = {"smpte2084": "PQ", "arib-std-b67": "HLG"}
 """Transfer functions whose frames look pale where they are shown as any other's."""
 _MATRICES = {"bt709", "bt470bg", "smpte170m", "smpte240m", "fcc", "bt2020nc", "bt2020c", "gbr"}
@@ -51,8 +51,8 @@ class Colours(NamedTuple):
     matrix: str | None
     """None: it does not say."""
     transfer: str | None
-    lines: int
-    """The picture's height."""
+    hd: bool
+    """Whether its longer or its shorter side is that of HD."""
 
 
 def colours(video: Path) -> Colours:
@@ -61,7 +61,9 @@ def colours(video: Path) -> Colours:
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     header = done.stderr.decode(errors="replace")
     # Stream #0:0: Video: h264 (High), yuv420p(tv, bt709/bt709/bt709, progressive), 1280x720
-    line = r"^ *Stream #0:[^\n]*?: Video: [^\n]*?, \w+(?:\(([^)]*)\))?, \d+x(\d+)"
+    # not a cover picture
+    line = r"^ *Stream #0:[^\n]*?: Video: (?![^\n]*\(attached pic\))"
+    line += r"[^\n]*?, \w+(?:\(([^)]*)\))?, (\d+)x(\d+)"
     found = re.search(line, header, re.MULTILINE)
     if found is None:
         raise InputError(f"{video}: {_NOT_A_VIDEO}")
@@ -76,7 +78,8 @@ def colours(video: Path) -> Colours:
             f"{video}: stores its colours as {matrix}, which can't be converted; convert the video "
             "to BT.709"
         )
-    return Colours(matrix, transfer, int(found[2]))
+    shorter, longer = sorted((int(found[2]), int(found[3])))
+    return Colours(matrix, transfer, longer >= HD[0] or shorter >= HD[1])
 
 
 def cut(video: Path, folder: Path, frames: int, tick: Callable[[int], None]) -> list[Path]:
@@ -88,7 +91,7 @@ def cut(video: Path, folder: Path, frames: int, tick: Callable[[int], None]) -> 
     folder.mkdir(parents=True)
     select = "+".join(rf"eq(n\,{number})" for number in chosen)
     stored = colours(video)
-    untagged = "bt709" if stored.lines >= HD_LINES else "bt601"
+    untagged = "bt709" if stored.hd else "bt601"
     matrix = untagged if stored.matrix is None else "auto"  # of the frames' tags
     # by way of RGB: not every ffmpeg converts from one matrix to another
     convert = (
@@ -144,7 +147,7 @@ def _sharpness(video: Path, tick: Callable[[int], None]) -> list[float]:
 
 def _reading(video: Path) -> list[str]:
     program = imageio_ffmpeg.get_ffmpeg_exe()
-    return [program, "-v", "error", "-nostdin", "-i", _named(video), "-map", "0:v:0"]
+    return [program, "-v", "error", "-nostdin", "-i", _named(video), "-map", "0:V:0"]
 
 
 def _named(video: Path) -> str:

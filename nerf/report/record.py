@@ -6,6 +6,7 @@ NaN here, and pages leave it out. Only a run without an evaluation is refused.
 
 import json
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -168,8 +169,11 @@ def _parsed(text: str) -> Any:
 
 def _number(value: Any) -> float | None:
     """A finite number, or None."""
-    known = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return float(value) if known and math.isfinite(value) else None
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return None
+    with suppress(OverflowError):  # of a whole number beyond all floats
+        return float(value) if math.isfinite(value) else None
+    return None
 
 
 def _in_words(protocol: dict[str, Any]) -> dict[str, str]:

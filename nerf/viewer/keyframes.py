@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 FPS = 30
 RATE = 15
 """Poses a second of the preview: the picture follows as fast as it can."""
+_previews = threading.BoundedSemaphore(4)
+"""Previews at once: each holds one of the threads that serve all clients."""
 
 
 class Path:
@@ -71,6 +73,8 @@ class Path:
         seconds = self._length
         track = through(self.keys, self._closed.value)
         film = track.keyframes(max(2, round(RATE * seconds)), self._easing.value)
+        if not _previews.acquire(blocking=False):
+            raise InputError("others fly along their paths: try again in a moment")
         self._playing.set()
         self._play.label = "Stop"
         began = time.monotonic()
@@ -85,6 +89,7 @@ class Path:
                 self.page.look()
                 time.sleep(1 / RATE)
         finally:
+            _previews.release()
             self._playing.clear()
             self._play.label = "Preview"
 

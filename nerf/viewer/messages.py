@@ -11,7 +11,7 @@ import warnings
 from typing import Any
 
 import viser
-from viser import _messages
+from viser import _messages, infra
 
 from nerf.viewer.complaints import Complaints
 
@@ -22,8 +22,8 @@ LOGGERS = ("websockets", "websockets.server", "asyncio")
 """Through these the server's libraries print tracebacks."""
 
 
-def check(raw: Any) -> None:
-    """ValueError for what is no message of a client."""
+def check(raw: Any) -> infra.Message:
+    """The message of a client; ValueError for what is none."""
     if not isinstance(raw, bytes):
         raise ValueError("text, not bytes")
     try:
@@ -43,6 +43,7 @@ def check(raw: Any) -> None:
         raise ValueError(f"a file of {message.size_bytes} bytes; {UPLOAD} at most are taken")
     for name, value in vars(message).items():
         _finite(value, name)
+    return message
 
 
 def _finite(value: Any, name: str) -> None:
@@ -55,15 +56,38 @@ def _finite(value: Any, name: str) -> None:
             _finite(each, name)
 
 
+class Uploads:
+    """What one client uploads: UPLOAD bytes at a time, and no more than it has announced."""
+
+    def __init__(self) -> None:
+        self._left: dict[str, int] = {}
+
+    def take(self, message: infra.Message) -> None:
+        """ValueError for a part that was not announced, and for too much at a time."""
+        if isinstance(message, _messages.FileTransferStartUpload):
+            if sum(self._left.values()) + message.size_bytes > UPLOAD or len(self._left) >= 16:
+                self._left.clear()  # those before were given up
+                raise ValueError("several files at a time")
+            self._left[message.transfer_uuid] = message.size_bytes
+        if isinstance(message, _messages.FileTransferPart):
+            size = len(message.content)
+            if not 0 < size <= self._left.get(message.transfer_uuid, 0):
+                raise ValueError("a part of a file that was not announced")
+            self._left[message.transfer_uuid] -= size
+            if not self._left[message.transfer_uuid]:
+                del self._left[message.transfer_uuid]
+
+
 def filtered(connection: Any, complaints: Complaints) -> None:
     """Lets a connection hand on only messages that `check` takes."""
     receive = connection.recv
+    uploads = Uploads()
 
     async def recv(*arguments: Any, **options: Any) -> Any:
         while True:
             raw = await receive(*arguments, **options)
             try:
-                check(raw)
+                uploads.take(check(raw))
                 return raw
             except ValueError as error:
                 complaints.note(MALFORMED, str(error))

@@ -59,10 +59,12 @@ class Viewer:
         """Frees the port and ends its threads."""
         if self.training is not None:
             self.training.stop()
+        for page in list(self._pages.values()):  # a preview ends by it
+            page.leave()
         with _quiet():
             self.server.stop()
-        self._quiet.close()
         self.loop.stop()
+        self._quiet.close()
         self.complaints.close()
 
     def _stand(self) -> None:

@@ -204,3 +204,18 @@ def test_the_jacobians_of_both_ways_are_inverse(camera, fisheye):
 
     to_straight, to_bent = both(*(v[620] for v in picture(camera)))
     np.testing.assert_allclose(np.asarray(to_bent) @ to_straight, np.eye(2), atol=1e-12)
+
+
+@pytest.mark.parametrize("p", [0.0, 1e-4, 1e-3])
+def test_no_ray_is_taken_from_an_outer_sheet(p):
+    """With decentring Newton's method leaps over the fold, to where det J > 0 again."""
+    x, y = (v.ravel() + 0.5 for v in np.meshgrid(np.arange(48), np.arange(32)))
+    pixel = np.stack([x, y], axis=-1)
+    beside = (
+        np.tile([18.0, 18.0, 24.0, 16.0], (len(pixel), 1)),
+        np.tile(lens_of(-0.4, 0.06, p, -p, 0.002), (len(pixel), 1)),
+    )
+    found = np.asarray(hit(pixel, *beside, False))
+    straight = np.asarray(undistorted(pixel, *beside, False))[found]
+    angles = np.degrees(np.arctan(np.linalg.norm(straight - beside[0][0, 2:], axis=-1) / 18))
+    assert 0.28 < found.mean() < 0.31 and angles.max() < 49

@@ -76,8 +76,8 @@ def test_a_frames_own_lens_goes_before_the_files(scene):
 
     found = train(scene(change, k2=0.01))
     one, other = (found.names.index(f"images/0{k}") for k in (3, 4))
-    np.testing.assert_allclose(found.intrinsics[one], [30, 21, 12.5, 9])
-    np.testing.assert_allclose(found.intrinsics[other], [BY_ANGLE, 21, 11, 9], rtol=1e-6)
+    np.testing.assert_allclose(found.intrinsics[one], [30, 30, 12.5, 9])
+    np.testing.assert_allclose(found.intrinsics[other], [BY_ANGLE, BY_ANGLE, 11, 9], rtol=1e-6)
     np.testing.assert_allclose(found.distortion[one, :2], [-0.1, 0.01])
     np.testing.assert_allclose(found.distortion[other, :2], [0, 0.01])
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from PIL import Image
 
 from data import masks
+from data.errors import InputError
 from data.load import load
 from data.masks import Mask
 from data.pictures import read_all, size_of
@@ -143,3 +145,11 @@ def test_a_link_to_a_file_is_one(tmp_path):
     Image.new("L", (4, 2)).save(tmp_path / "b.png")
     (tmp_path / "a.png").symlink_to("b.png")
     assert size_of(tmp_path / "a.png") == (4, 2)
+
+
+@pytest.mark.parametrize("name", ["dynamic_mask_f.PNG", "dynamic_mask_f.jpg", "rays_f.dat"])
+def test_what_instant_ngp_would_take_beside_a_picture_is_refused_by_name(tmp_path, name):
+    assert masks.of(tmp_path / "f.png") == ()
+    (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(InputError, match=re.escape(name)):
+        masks.of(tmp_path / "f.png")

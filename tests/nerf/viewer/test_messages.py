@@ -2,6 +2,7 @@
 
 import logging
 import math
+import threading
 import time
 import warnings
 from unittest import mock
@@ -9,8 +10,10 @@ from unittest import mock
 import msgspec
 import numpy as np
 import pytest
+from viser import _messages
 
 from data.errors import InputError
+from nerf.paths import Keyframe
 from nerf.viewer import complaints, messages, poses, serve
 from nerf.viewer.complaints import Complaints
 from nerf.viewer.controls import one_of
@@ -166,3 +169,41 @@ def test_a_client_that_sends_anything_harms_nobody(live, capfd):
     malformed = [line for line in out.splitlines() if messages.MALFORMED in line]
     assert 1 <= len(malformed) <= 3 and len(out.splitlines()) < 20, out
     assert logging.getLogger("websockets").propagate, "the libraries have their own ways back"
+
+
+def test_uploads_are_what_was_announced_and_one_at_a_time():
+    def part(count, transfer="a"):
+        return _messages.FileTransferPart("x", transfer, 0, b"." * count)
+
+    def begin(size, transfer="a"):
+        return _messages.FileTransferStartUpload("x", transfer, "f", "m", 1, size)
+
+    uploads = messages.Uploads()
+    uploads.take(begin(100))
+    uploads.take(part(60))
+    for wrong in (part(41), part(1, "b"), begin(messages.UPLOAD, "c")):
+        with pytest.raises(ValueError, match=r"announced|several"):
+            uploads.take(wrong)
+    uploads.take(begin(10, "d"))
+    uploads.take(part(10, "d"))
+    with pytest.raises(ValueError, match="announced"):
+        uploads.take(part(1, "d"))
+
+
+def test_previews_end_with_the_server(live, capfd):
+    """A client that flies along a path and reads no more, as a tab that sleeps."""
+    viewer = serve(live, port=0)
+    client = Client(viewer.url)
+    client._socket.send(packed())
+    assert client.pictures(60, most=1) == 1
+    (page,) = viewer._pages.values()
+    page.path.keys = [Keyframe(np.eye(3, 4), 40.0)] * 2
+    page.path._seconds.value = 600.0
+    flying = threading.Thread(target=page.path.preview)
+    flying.start()
+    time.sleep(0.3)
+    assert flying.is_alive()
+    viewer.stop()
+    flying.join(5)
+    assert not flying.is_alive()
+    client.close()
