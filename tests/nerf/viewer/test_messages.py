@@ -203,7 +203,12 @@ def test_previews_end_with_the_server(live, capfd):
     flying.start()
     time.sleep(0.3)
     assert flying.is_alive()
-    viewer.stop()
+    # its thread is one of viser's, which then serve no departure any more
+    stop, here = viewer.server.stop, []
+    with mock.patch.object(viewer.server, "stop") as stopping:
+        stopping.side_effect = lambda: (here.append(page.here), stop())
+        viewer.stop()
+    assert here == [False]
     flying.join(5)
     assert not flying.is_alive()
     client.close()
